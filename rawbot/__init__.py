@@ -1,0 +1,1 @@
+"""rawbot: a low-level asyncio server for chat bots."""

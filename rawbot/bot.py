@@ -1,0 +1,70 @@
+"""The bot: handlers by the kind of event, and nothing else.
+
+Layer 2. A `Bot` is told what to call for which event; the shell does the calling, the wings make the events.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from rawbot.errors import ConfigError
+from rawbot.exchange import MESSAGE
+from rawbot.lanes import Policy
+
+Handler = Callable[..., Awaitable[None] | None]
+"""`handler(event, reply)`: a coroutine function, or a plain function that must not block."""
+
+H = TypeVar("H", bound=Handler)
+
+
+class Bot:
+    """Handlers for messages and events, the same on every channel.
+
+    `policy` says what happens to a message that arrives while an earlier one of the same conversation is still being
+    answered, and `max_waiting` how many may wait (see `Lanes`). A handler may be given for each event name, and one
+    for all events that have no handler of their own.
+    """
+
+    def __init__(self, *, policy: Policy = "queue", max_waiting: int = 32) -> None:
+        self.policy = policy
+        self.max_waiting = max_waiting
+        self._handlers: dict[str, Handler] = {}
+        self._any_event: Handler | None = None
+
+    def on_message(self, handler: H) -> H:
+        """Register the handler for what users write (decorator)."""
+        self._register(MESSAGE, handler)
+        return handler
+
+    def on_event(self, *names: str) -> Callable[[H], H]:
+        """Register a handler for the events with these names, or for all others when none is given (decorator)."""
+        if any(not isinstance(name, str) for name in names):
+            raise ConfigError("on_event takes event names: write @bot.on_event('enter_chat') or @bot.on_event()")
+
+        def register(handler: H) -> H:
+            for name in names:
+                self._register(name, handler)
+            if not names:
+                if self._any_event is not None:
+                    raise ConfigError("a handler for all other events is registered already")
+                self._any_event = _checked(handler)
+            return handler
+
+        return register
+
+    def handler_for(self, kind: str) -> Handler | None:
+        """Return what to call for an event of this kind, or None."""
+        handler = self._handlers.get(kind)
+        if handler is None and kind != MESSAGE:
+            return self._any_event
+        return handler
+
+    def _register(self, kind: str, handler: Handler) -> None:
+        if kind in self._handlers:
+            raise ConfigError(f"a handler for {kind!r} is registered already")
+        self._handlers[kind] = _checked(handler)
+
+
+def _checked(handler: Handler) -> Handler:
+    if not callable(handler):
+        raise ConfigError(f"a handler must be callable, not {type(handler).__name__}")
+    return handler

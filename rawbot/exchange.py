@@ -1,0 +1,280 @@
+"""The hall: the few types that cross between a platform's wing and the asyncio shell.
+
+Layer 1. The wings do not know asyncio and the shell does not know platforms; both know this file. Nothing here does
+IO, reads a clock or logs: time comes in as `now`, Unix seconds.
+
+The shell gives a `Request` to an `Endpoint` and gets an exchange back: an `Answer` to write now, or a `Pending` to
+write when the bot has spoken or the deadline has come. Either may carry an `Event` for the bot, which the shell starts
+after the write. What has to be sent out by ourselves waits in a `Source`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rawbot.errors import ProtocolError, StateError
+from rawbot.media import Media
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Header fields in the order of arrival, names in lower case."""
+
+MESSAGE = "message"
+"""The `Event.kind` of what a user wrote. Every other kind is an event, named as its vendor spells it."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One whole HTTP request, body included."""
+
+    method: str
+    path: str
+    """The path as sent: neither percent-decoded nor normalised."""
+    query: str = ""
+    """What stood behind the first `?`, not decoded."""
+    headers: Headers = ()
+    body: bytes = b""
+    http_version: str = "1.1"
+    peer: str = ""
+    """The address that the connection came from; empty for a Unix socket."""
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of a field, asked for in lower case, or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+@dataclass(slots=True)
+class Response:
+    """One HTTP response. The shell adds Date, Content-Length and, where due, Connection."""
+
+    status: int
+    body: bytes = b""
+    content_type: bytes = b"text/plain; charset=utf-8"
+    headers: Headers = ()
+
+
+class Reply(Protocol):
+    """What a handler writes to: the same on every channel. Returning from the handler finishes it.
+
+    Writing to a finished reply raises `StateError`. `finish`, `fail` and `cancel` are called by whoever runs the
+    handler; calling them twice does nothing.
+    """
+
+    @property
+    def text(self) -> str:
+        """All that was written so far."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more can be written."""
+
+    def write(self, text: str) -> None:
+        """Add to the end of what the user sees."""
+
+    def replace(self, text: str) -> None:
+        """Let the user see this text in place of all that was written before."""
+
+    def finish(self) -> None:
+        """End the reply as it is; the user sees at least a short sentence."""
+
+    def fail(self) -> None:
+        """End the reply after an exception in the handler; the user is told that it went wrong."""
+
+    def cancel(self, *, shutdown: bool = False) -> None:
+        """End the reply because the handler was stopped: superseded by a newer message, or at shutdown."""
+
+
+class Decoder(Protocol):
+    """Turns the bytes that a download brings into those of the file."""
+
+    def update(self, data: bytes) -> bytes:
+        """Take the next piece, give what it completes."""
+
+    def finish(self) -> bytes:
+        """Give the rest. Raises `ProtocolError` when what came was cut short or is not what it should be."""
+
+
+class Fetch(Protocol):
+    """The shell's way to download an attachment, to memory or to the file at `path`."""
+
+    def __call__(self, attachment: "Attachment", max_bytes: int, path: str | None) -> Awaitable[Media]:
+        """Download, decode and describe. Raises `FetchError`."""
+
+
+class Attachment:
+    """A file that the user sent: nothing is downloaded before `read` or `save` is awaited."""
+
+    __slots__ = ("expires_at", "fetch", "kind", "name", "url")
+
+    def __init__(self, kind: str, url: str, *, expires_at: float, name: str = "") -> None:
+        self.kind = kind
+        """`image`, `file` or `video`."""
+        self.url = url
+        self.name = name
+        """The file name, when the platform told one with the message."""
+        self.expires_at = expires_at
+        """Unix time after which the platform no longer serves the file."""
+        self.fetch: Fetch | None = None
+        """Set by the shell before the handler is started."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.kind}>"  # the URL is a capability: whoever has it has the file
+
+    def decoder(self) -> Decoder:
+        """Return a fresh decoder for one download."""
+        raise NotImplementedError
+
+    async def read(self, *, max_bytes: int = 20 * 1024 * 1024) -> Media:
+        """Download into memory, at most `max_bytes`. Raises `FetchError`, or `StateError` outside of a server."""
+        return await self._fetcher()(self, max_bytes, None)
+
+    async def save(self, path: str, *, max_bytes: int = 100 * 1024 * 1024) -> Media:
+        """Download into the file at `path`, which appears only when it is whole. Raises as `read` does."""
+        return await self._fetcher()(self, max_bytes, path)
+
+    def _fetcher(self) -> Fetch:
+        if self.fetch is None:
+            raise StateError("this attachment was not delivered by a running App, so nothing can download it")
+        return self.fetch
+
+
+@dataclass(slots=True)
+class Event:
+    """What a bot's handler sees, from whichever platform."""
+
+    kind: str
+    """`"message"`, or the event's name as its vendor spells it."""
+    platform: str
+    chat: str
+    """The conversation, unique within the platform; order is kept within it."""
+    sender: str
+    text: str
+    reply: Reply
+    message: object
+    """The platform's own typed object, with all that it said."""
+    attachments: Sequence[Attachment] = ()
+    in_flight: int = 1
+    """How many messages of this sender are being answered at present, this one included."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """Say this now, then tell the bot."""
+
+    response: Response
+    event: Event | None = None
+    error: ProtocolError | None = None
+    """Why the request was refused: for the log, never for the peer."""
+
+
+class Pending:
+    """Not yet: `respond(now)` makes the response once the bot has called `wake`, or at `deadline`.
+
+    The shell calls `attach` once and, when told that it is ready or when the deadline has come, `answer`. A peer that
+    went away is reported with `abandon`; waking it afterwards does nothing.
+    """
+
+    __slots__ = ("_deliver", "_over", "_ready", "_respond", "deadline", "event")
+
+    def __init__(self, event: Event | None, deadline: float, respond: Callable[[float], Response]) -> None:
+        self.event = event
+        self.deadline = deadline
+        self._respond = respond
+        self._deliver: Callable[[], None] | None = None
+        self._ready = False
+        self._over = False
+
+    @property
+    def over(self) -> bool:
+        """Whether it was answered or abandoned."""
+        return self._over
+
+    def attach(self, deliver: Callable[[], None]) -> None:
+        """Name whom to tell, at once if `wake` came first."""
+        self._deliver = deliver
+        if self._ready and not self._over:
+            deliver()
+
+    def wake(self) -> None:
+        """Tell the shell, in this very call, that the answer is there."""
+        if self._ready or self._over:
+            return
+        self._ready = True
+        if self._deliver is not None:
+            self._deliver()
+
+    def answer(self, now: float) -> Response:
+        """Make the response. Called once."""
+        if self._over:
+            raise StateError("this request was answered or abandoned before")
+        self._over = True
+        self._deliver = None
+        return self._respond(now)
+
+    def abandon(self) -> None:
+        """Forget it: nobody waits for the answer any more."""
+        self._over = True
+        self._deliver = None
+
+
+Exchange = Answer | Pending
+
+
+@dataclass(slots=True)
+class OutgoingRequest:
+    """An HTTP request that we make."""
+
+    method: str
+    url: str
+    body: bytes
+    headers: Headers
+    expires_at: float
+    """Unix time after which sending it is useless."""
+
+
+class Source:
+    """Outgoing requests of a wing, sent by the shell, any number at a time."""
+
+    on_ready: Callable[[], None] | None = None
+    """Set by the shell: called when `next_request` has something new."""
+
+    def next_request(self, now: float) -> OutgoingRequest | None:
+        """Return the next request to send, or None."""
+        raise NotImplementedError
+
+    def receive(self, request: OutgoingRequest, response: Response | None, now: float) -> None:
+        """Take the response, or None when the request surely never reached the peer and may be tried again."""
+        raise NotImplementedError
+
+
+class Endpoint:
+    """A platform's door: subclass it for a new platform. Only `receive` must be written."""
+
+    methods: tuple[str, ...] = ("GET", "POST")
+    """What is let in; anything else is answered 405 by the shell."""
+    source: Source | None = None
+
+    def receive(self, request: Request, now: float) -> Exchange:
+        """Answer a request. Bad input is an `Answer` too, made with `refuse`; nothing is raised for it."""
+        raise NotImplementedError
+
+    def tick(self, now: float) -> None:
+        """Do what time alone brings about: time-outs, forgetting. Called about once a second."""
+
+    def drain(self, now: float) -> None:
+        """Take on nothing new, but go on answering for what is open."""
+
+    def unsettled(self) -> int:
+        """Count the conversations whose end the peer has not fetched yet; shutdown waits for them a little."""
+        return 0
+
+
+REFUSED = b"request refused\n"
+"""The body of every refusal by an endpoint: which step failed is for the log."""
+
+
+def refuse(error: ProtocolError) -> Answer:
+    """Turn blame on the peer into an answer: its status, and a body that tells nothing."""
+    return Answer(Response(error.status, REFUSED), error=error)

@@ -1,0 +1,89 @@
+"""Lanes: which handler may run now, so that the messages of one conversation do not overtake each other.
+
+Layer 1, pure. A lane is a conversation. What runs and what waits is decided here; running it is the shell's work.
+"""
+
+from collections import deque
+from typing import Generic, Literal, TypeVar, get_args
+
+from rawbot.errors import ConfigError
+
+T = TypeVar("T")
+
+Policy = Literal["queue", "parallel", "cancel_previous"]
+"""What happens to a message that comes while another of the same conversation is being answered:
+`queue` – it waits for its turn; `parallel` – both run; `cancel_previous` – the earlier one is stopped first."""
+
+
+class Lanes(Generic[T]):
+    """Decides the order of jobs within each lane; lanes do not wait for each other.
+
+    At most `max_waiting` jobs wait in one lane (a conversation that is this far behind is stuck or hostile).
+    """
+
+    __slots__ = ("_lanes", "_max_waiting", "_policy")
+
+    def __init__(self, policy: Policy = "queue", *, max_waiting: int = 32) -> None:
+        if policy not in get_args(Policy):
+            raise ConfigError(f"policy must be one of {', '.join(get_args(Policy))}")
+        if max_waiting < 0:
+            raise ConfigError("max_waiting must not be negative")
+        self._policy = policy
+        self._max_waiting = max_waiting
+        self._lanes: dict[str, _Lane[T]] = {}
+
+    def __len__(self) -> int:
+        """Count the lanes in which something runs or waits."""
+        return len(self._lanes)
+
+    def receive(self, key: str, job: T) -> tuple[list[T], list[T], list[T]]:
+        """Take a job into its lane; return the jobs to start now, to cancel now, and to refuse for want of room.
+
+        A job to be cancelled still holds the lane until `finish` is called for it.
+        """
+        lane = self._lanes.get(key)
+        if lane is None:
+            self._lanes[key] = _Lane(job)
+            return [job], [], []
+        if self._policy == "parallel":
+            lane.running.append(job)
+            return [job], [], []
+        if self._policy == "cancel_previous":
+            superseded = [*lane.running, *lane.waiting]
+            lane.waiting.clear()
+            lane.waiting.append(job)
+            return [], superseded, []
+        if len(lane.waiting) >= self._max_waiting:
+            return [], [], [job]
+        lane.waiting.append(job)
+        return [], [], []
+
+    def finish(self, key: str, job: T) -> T | None:
+        """Note that a running job has ended; return the one to start in its place, if any."""
+        lane = self._lanes[key]
+        lane.running.remove(job)
+        if lane.running:
+            return None
+        if not lane.waiting:
+            del self._lanes[key]
+            return None
+        following = lane.waiting.popleft()
+        lane.running.append(following)
+        return following
+
+    def drain(self) -> list[T]:
+        """Take out and return every job that has not started."""
+        waiting = [job for lane in self._lanes.values() for job in lane.waiting]
+        for lane in self._lanes.values():
+            lane.waiting.clear()
+        return waiting
+
+
+class _Lane(Generic[T]):
+    """One conversation's jobs."""
+
+    __slots__ = ("running", "waiting")
+
+    def __init__(self, job: T) -> None:
+        self.running: list[T] = [job]
+        self.waiting: deque[T] = deque()

@@ -1,0 +1,1 @@
+"""The platforms' side, for trying out, tests and benchmarks."""
