@@ -237,6 +237,8 @@ class OutgoingRequest:
 class Source:
     """Outgoing requests of a wing, sent by the shell, any number at a time."""
 
+    enabled = False
+    """Set by the shell while it sends what is here. As long as it is not, the wing must not count on being heard."""
     on_ready: Callable[[], None] | None = None
     """Set by the shell: called when `next_request` has something new."""
 
@@ -244,8 +246,11 @@ class Source:
         """Return the next request to send, or None."""
         raise NotImplementedError
 
-    def receive(self, request: OutgoingRequest, response: Response | None, now: float) -> None:
-        """Take the response, or None when the request surely never reached the peer and may be tried again."""
+    def receive(self, request: OutgoingRequest, response: Response | None, now: float) -> bool:
+        """Take the response, or None when the request surely never reached the peer and may be tried again.
+
+        Returns False when what was to be said is lost by this: for the log.
+        """
         raise NotImplementedError
 
 

@@ -1,0 +1,136 @@
+"""Runs a bot's handlers: started by `call_soon`, tasks kept till they end, no exception swallowed.
+
+Engine room. The order within a conversation is decided by `Lanes`; how a handler ended decides how its reply ends.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable
+from functools import partial
+
+from rawbot.bot import Bot
+from rawbot.exchange import MESSAGE, Event, Fetch
+from rawbot.lanes import Lanes
+
+log = logging.getLogger("rawbot")
+
+STUBBORN = 1.0
+"""Seconds that a cancelled handler gets for its own clean-up at shutdown."""
+
+
+class Dispatcher:
+    """One bot on one loop. `fetch` downloads attachments for the handlers."""
+
+    def __init__(self, bot: Bot, loop: asyncio.AbstractEventLoop, fetch: Fetch) -> None:
+        self._bot = bot
+        self._loop = loop
+        self._fetch = fetch
+        self._lanes: Lanes[_Job] = Lanes(bot.policy, max_waiting=bot.max_waiting)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    @property
+    def running(self) -> int:
+        """How many coroutine handlers run at present."""
+        return len(self._tasks)
+
+    def dispatch(self, event: Event) -> None:
+        """Start the handler for an event on the loop's next turn, after what is being written now."""
+        self._loop.call_soon(self._receive, _Job(event))
+
+    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the deadline ends in a cancellation, not in an error
+        """Wait up to `timeout` seconds for the handlers, then cancel those that still run and all that wait."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout)
+        self._closing = True
+        for job in self._lanes.drain():
+            job.event.reply.cancel(shutdown=True)
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, stubborn = await asyncio.wait(tasks, timeout=STUBBORN)
+            if stubborn:
+                log.error("%d handlers ignored their cancellation and were left behind", len(stubborn))
+
+    def _receive(self, job: "_Job") -> None:
+        if job.event.kind != MESSAGE:  # events have five seconds; they do not wait behind a long answer
+            self._start(job)
+            return
+        if self._closing:
+            job.event.reply.cancel(shutdown=True)
+            return
+        start, superseded, refused = self._lanes.receive(job.event.chat, job)
+        for other in superseded:
+            self._supersede(other)
+        for other in refused:
+            log.warning("a conversation has %d messages waiting; one more was refused", self._bot.max_waiting)
+            other.event.reply.cancel()
+        for other in start:
+            self._start(other)
+
+    def _supersede(self, job: "_Job") -> None:
+        if job.task is None:
+            job.event.reply.cancel()
+        elif not job.superseded:
+            job.superseded = True
+            job.task.cancel()
+
+    def _start(self, job: "_Job") -> None:
+        event = job.event
+        for attachment in event.attachments:
+            attachment.fetch = self._fetch
+        handler = self._bot.handler_for(event.kind)
+        try:
+            result = None if handler is None else handler(event, event.reply)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its reply, not the server
+            self._end(job, error)
+            return
+        if not inspect.isawaitable(result):
+            self._end(job, None)
+            return
+        coroutine = result if inspect.iscoroutine(result) else _wait_for(result)
+        job.task = task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._task_done, job))
+
+    def _task_done(self, job: "_Job", task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            job.event.reply.cancel(shutdown=self._closing)
+            self._next(job)
+        else:
+            self._end(job, task.exception())
+
+    def _end(self, job: "_Job", error: BaseException | None) -> None:
+        """End the reply as the handler ended, and let the conversation go on."""
+        try:
+            if error is None:
+                job.event.reply.finish()
+            else:
+                log.error("the handler for %r raised", job.event.kind, exc_info=error)
+                job.event.reply.fail()
+        finally:
+            self._next(job)
+
+    def _next(self, job: "_Job") -> None:
+        if job.event.kind == MESSAGE:
+            following = self._lanes.finish(job.event.chat, job)
+            if following is not None:
+                self._loop.call_soon(self._start, following)
+
+
+class _Job:
+    """An event on its way through its handler."""
+
+    __slots__ = ("event", "superseded", "task")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.task: asyncio.Task[None] | None = None
+        self.superseded = False
+
+
+async def _wait_for(awaitable: Awaitable[None]) -> None:
+    await awaitable

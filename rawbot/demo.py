@@ -1,0 +1,160 @@
+"""A bot on every channel, configured by environment variables: for trying out, and as a pattern to copy.
+
+Layer 4. `rawbot.demo:app` is the app; it is made when first asked for, from
+
+    RAWBOT_WECOM_TOKEN, RAWBOT_WECOM_ENCODING_AES_KEY    as the admin console shows them (needed)
+    RAWBOT_WECOM_RECEIVE_ID                              default empty: a bot made inside the company
+    RAWBOT_DEMO_DELAY                                    seconds between the pieces of an answer, default 0.05
+    RAWBOT_DEMO_LOOPBACK                                 0 forbids files and active replies on this machine's own
+                                                         loopback addresses, where simulators serve them
+"""
+
+import asyncio
+import os
+import struct
+import zlib
+from collections.abc import Mapping
+
+from rawbot.aio.app import App
+from rawbot.aio.outgoing_policy import OutgoingPolicy
+from rawbot.bot import Bot
+from rawbot.errors import ConfigError
+from rawbot.exchange import Event, Reply
+from rawbot.wecom import cards
+from rawbot.wecom.endpoint import WeComEndpoint
+from rawbot.wecom.event_replies import EventReply
+from rawbot.wecom.messages import CardEvent
+from rawbot.wecom.streams import Stream
+
+WECOM_PATH = "/callback/command"
+
+HELP = (
+    "Hello! I repeat what you say. Try /slow 3, /long 30000, /image, /card, /fail or /silent, "
+    "or send me a picture or a file."
+)
+
+
+def make_bot(delay: float = 0.05) -> Bot:
+    """Return the demo bot: it repeats what it hears, piece by piece, and knows a few commands."""
+    bot = Bot()
+
+    @bot.on_message
+    async def answer(event: Event, reply: Stream) -> None:
+        if event.attachments:
+            await describe_files(event, reply)
+            return
+        command, _, argument = event.text.strip().partition(" ")
+        if command == "/slow":
+            await asyncio.sleep(_number(argument, 3))
+            reply.write(f"That took {argument or 3} s.")
+        elif command == "/long":
+            reply.write(long_text(int(_number(argument, 30_000))))
+        elif command == "/image":
+            reply.write("Here is a picture.")
+            reply.attach_image(png(64, 64))
+        elif command == "/card":
+            reply.write("Please decide.")
+            reply.card(question_card(f"demo-{reply.id}"))
+        elif command == "/fail":
+            raise RuntimeError("the demo was asked to fail")
+        elif command != "/silent":
+            await repeat(event.text, reply, delay)
+
+    @bot.on_event("enter_chat")
+    def welcome(_event: Event, reply: Reply) -> None:
+        reply.write(HELP)
+
+    @bot.on_event("template_card_event")
+    def decided(event: Event, reply: EventReply) -> None:
+        if isinstance(event.message, CardEvent):
+            reply.update_card(answered_card(event.message.task_id, event.message.event_key))
+
+    return bot
+
+
+async def repeat(text: str, reply: Reply, delay: float) -> None:
+    """Say it back in several pieces, as a language model would."""
+    said = f"You said: {text}"
+    size = max(1, len(said) // 5)
+    for start in range(0, len(said), size):
+        if start:
+            await asyncio.sleep(delay)
+        reply.write(said[start : start + size])
+
+
+async def describe_files(event: Event, reply: Reply) -> None:
+    """Download what the user sent and tell type, name and size."""
+    for attachment in event.attachments:
+        media = await attachment.read()
+        reply.write(f"{attachment.kind}: {media.content_type}, {media.name}, {media.size} bytes\n")
+
+
+def long_text(size: int) -> str:
+    """Return text of exactly so many bytes, in paragraphs that are numbered."""
+    paragraphs = (f"{n}. The quick brown fox jumps over the lazy dog.\n\n" for n in range(1, size // 40 + 2))
+    return "".join(paragraphs)[:size]
+
+
+def question_card(task_id: str) -> cards.Card:
+    """Return a card with two buttons."""
+    return cards.button_interaction(
+        main_title={"title": "Shall we?", "desc": "Press a button and the card changes."},
+        button_list=[cards.button("Yes", "yes"), cards.button("No", "no", style=2)],
+        task_id=task_id,
+    )
+
+
+def answered_card(task_id: str, key: str) -> cards.Card:
+    """Return what that card becomes."""
+    return cards.text_notice(
+        main_title={"title": f"You pressed {key}."},
+        card_action={"type": 1, "url": "https://developer.work.weixin.qq.com/"},
+        task_id=task_id,
+    )
+
+
+def png(width: int, height: int) -> bytes:
+    """Draw a small gradient as a PNG (W3C PNG specification, 8-bit RGB)."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(
+        b"\0" + b"".join(bytes((x * 255 // width, y * 255 // height, 160)) for x in range(width)) for y in range(height)
+    )
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def make_app(environ: Mapping[str, str]) -> App:
+    """Build the app from the environment. Raises `ConfigError` that names the variable at fault."""
+    token = environ.get("RAWBOT_WECOM_TOKEN", "")
+    key = environ.get("RAWBOT_WECOM_ENCODING_AES_KEY", "")
+    if not token or not key:
+        raise ConfigError("set RAWBOT_WECOM_TOKEN and RAWBOT_WECOM_ENCODING_AES_KEY, or try: python -m rawbot demo")
+    delay = environ.get("RAWBOT_DEMO_DELAY", "0.05")
+    try:
+        seconds = float(delay)
+    except ValueError:
+        raise ConfigError(f"RAWBOT_DEMO_DELAY is a number of seconds, not {delay!r}") from None
+    loopback = environ.get("RAWBOT_DEMO_LOOPBACK", "1") != "0"
+    app = App(make_bot(seconds), outgoing=OutgoingPolicy(allow_loopback=loopback, allow_http=loopback))
+    try:
+        endpoint = WeComEndpoint(token, key, receive_id=environ.get("RAWBOT_WECOM_RECEIVE_ID", ""))
+    except ConfigError as error:
+        raise ConfigError(f"RAWBOT_WECOM_…: {error}") from None
+    app.add(WECOM_PATH, endpoint)
+    return app
+
+
+def _number(argument: str, default: float) -> float:
+    try:
+        return min(max(float(argument), 0.0), 1_000_000.0)
+    except ValueError:
+        return default
+
+
+def __getattr__(name: str) -> App:
+    if name == "app":
+        return make_app(os.environ)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,104 @@
+"""What goes out through response_url: the long answer's rest, the late answer, the words after a card event.
+
+Layer 3, pure: a `Source` that the shell drains. Source of the rules: developer.work.weixin.qq.com/document/path/101138
+(plain JSON, one use per URL, valid for an hour).
+"""
+
+from collections import deque
+
+import orjson
+
+from rawbot.exchange import OutgoingRequest, Response, Source
+
+LIFETIME = 3600.0
+"""Seconds for which a response_url is valid."""
+
+RETRY_AFTER = (1.0, 5.0, 20.0, 60.0)
+"""Seconds before each new try of a delivery that surely never reached the platform."""
+
+_HEADERS = ((b"content-type", b"application/json"),)
+
+
+class Deliveries(Source):
+    """Bodies on their way to response_urls, each sent once; tried again only if no byte of it can have arrived.
+
+    At most `max_waiting` wait; more are counted as lost, as are those that expired or were refused.
+    """
+
+    def __init__(self, *, max_waiting: int = 10_000) -> None:
+        self.sent = 0
+        self.lost = 0
+        self._max_waiting = max_waiting
+        self._ready: deque[OutgoingRequest] = deque()
+        self._later: list[tuple[float, OutgoingRequest]] = []
+        self._tries: dict[int, int] = {}
+
+    def can_post(self, url: str) -> bool:
+        """Tell whether a body for this URL would be sent."""
+        return bool(url) and self.enabled
+
+    def post(self, url: str, body: bytes, *, expires_at: float) -> None:
+        """Send this body as soon as the shell can; `expires_at` is the end of the URL's life, Unix seconds."""
+        if not self.can_post(url) or len(self) >= self._max_waiting:
+            self.lost += 1
+            return
+        self._ready.append(OutgoingRequest("POST", url, body, _HEADERS, expires_at))
+        if self.on_ready is not None:
+            self.on_ready()
+
+    def next_request(self, now: float) -> OutgoingRequest | None:
+        """Return the next body to send."""
+        self._revive(now)
+        while self._ready:
+            request = self._ready.popleft()
+            if request.expires_at > now:
+                return request
+            self._forget(request, lost=True)
+        return None
+
+    def receive(self, request: OutgoingRequest, response: Response | None, now: float) -> bool:
+        """Note how it went; None brings the request back after a while (`Source.receive`)."""
+        if response is not None:
+            return self._forget(request, lost=not _accepted(response))
+        tries = self._tries.get(id(request), 0)
+        if tries == len(RETRY_AFTER):
+            return self._forget(request, lost=True)
+        self._tries[id(request)] = tries + 1
+        self._later.append((now + RETRY_AFTER[tries], request))
+        return True
+
+    def tick(self, now: float) -> None:
+        """Bring back what has waited long enough."""
+        if self._later:
+            self._revive(now)
+            if self._ready and self.on_ready is not None:
+                self.on_ready()
+
+    def __len__(self) -> int:
+        """Count what waits to be sent, for the first time or again."""
+        return len(self._ready) + len(self._later)
+
+    def _revive(self, now: float) -> None:
+        due = [request for at, request in self._later if at <= now]
+        if due:
+            self._later = [(at, request) for at, request in self._later if at > now]
+            self._ready.extend(due)
+
+    def _forget(self, request: OutgoingRequest, *, lost: bool) -> bool:
+        self._tries.pop(id(request), None)
+        if lost:
+            self.lost += 1
+        else:
+            self.sent += 1
+        return not lost
+
+
+def _accepted(response: Response) -> bool:
+    """Tell whether the platform took it: 200 and errcode 0, or no errcode at all."""
+    if response.status != 200:  # noqa: PLR2004 - the one success of this API
+        return False
+    try:
+        result = orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        return True
+    return not isinstance(result, dict) or not result.get("errcode")

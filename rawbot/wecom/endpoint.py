@@ -1,0 +1,338 @@
+"""WeCom's door: an encrypted callback in, an encrypted reply out, in one call and without waiting.
+
+Layer 3, pure. Source: developer.work.weixin.qq.com/document/path/101033 (callbacks), 100719 (messages), 101031
+(replies).
+
+    GET  ?msg_signature&timestamp&nonce&echostr      the console verifies the URL: the decrypted echostr, raw
+    POST ?msg_signature&timestamp&nonce {encrypt}    a message   → opens a stream, and the bot is told
+                                                     a refresh   → the stream's newest text
+                                                     an event    → welcome, changed card or nothing
+
+Nothing here waits: where the bot must speak first, the exchange is `Pending` and says until when.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from urllib.parse import unquote
+
+from rawbot.errors import ConfigError, ProtocolError
+from rawbot.exchange import MESSAGE, Answer, Attachment, Endpoint, Event, Exchange, Pending, Request, Response, refuse
+from rawbot.expiring import ExpiringDict
+from rawbot.wecom.crypto import RECEIVE_ID_ERROR, SIGNATURE_ERROR, CryptoError, ReceiveId, WeComCrypto
+from rawbot.wecom.deliveries import Deliveries
+from rawbot.wecom.event_replies import EMPTY, EventReply
+from rawbot.wecom.media import MEDIA_LIFETIME, WeComAttachment
+from rawbot.wecom.messages import (
+    File,
+    Image,
+    Message,
+    Refresh,
+    UserMessage,
+    Video,
+    contents,
+    decode_envelope,
+    decode_message,
+    encode_envelope,
+    encode_stream,
+    strip_mention,
+)
+from rawbot.wecom.stream_table import StreamTable
+from rawbot.wecom.streams import Stream
+from rawbot.wecom.texts import WeComTexts
+
+PLATFORM = "wecom"
+
+EVENT_DEADLINE = 4.0
+"""Seconds after which an event is answered with what there is; the platform gives up at five (doc 101027)."""
+
+_JSON = b"application/json"
+
+
+class WeComEndpoint(Endpoint):
+    """One AI bot in callback mode: give it the token and the EncodingAESKey that the admin console shows.
+
+    - `receive_id`: what the frames end with; `""` for a bot made inside the company, an id or several for a template
+      of a third party, None to accept any.
+    - `previous`: further (token, encoding_aes_key) pairs to accept while keys are rotated; the pair that fits answers.
+    - `bot_name`: taken off the front of group messages, where it stands as "@name "; without it, a first word that
+      begins with `@` is.
+    - `first_hold`: seconds for which the first answer waits for a handler that may be done by then, so that its reply
+      is shown in one shot. `refresh_hold`: seconds for which a refresh that finds nothing new waits for the next
+      write, which ends the wait at once.
+    - `waiting`: what a bubble shows before the first word; an empty think block is the platform's waiting animation.
+    - `feedback`: ask the user to judge answers (feedback_event; its id is the stream's).
+    - `replay_window`: seconds for which a msgid is remembered, `max_remembered` at the most: a callback repeated
+      within it never reaches the bot twice. `clock_window`: refuse callbacks whose timestamp is further off than
+      these seconds; None, the default, trusts no clock.
+    - `watchdog`, `keep`, `max_streams`, `max_bytes`, `max_text_bytes`: see `StreamTable`.
+    - `texts`: what rawbot itself says to users. `entropy(n)`: n random bytes.
+
+    Raises `ConfigError` for a setting that cannot work. `receive` answers every request and raises nothing.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        encoding_aes_key: str,
+        *,
+        receive_id: ReceiveId = "",
+        previous: Sequence[tuple[str, str]] = (),
+        bot_name: str | None = None,
+        first_hold: float = 0.0,
+        refresh_hold: float = 0.5,
+        waiting: str = "<think></think>",
+        feedback: bool = False,
+        replay_window: float = 3600.0,
+        max_remembered: int = 65_536,
+        clock_window: float | None = None,
+        watchdog: float = 330.0,
+        keep: float = 420.0,
+        max_streams: int = 262_144,
+        max_bytes: int = 256 * 1024 * 1024,
+        max_text_bytes: int = 256 * 1024,
+        texts: WeComTexts | None = None,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        if not 0 <= first_hold < EVENT_DEADLINE or not 0 <= refresh_hold < EVENT_DEADLINE:
+            raise ConfigError(f"first_hold and refresh_hold lie between 0 and {EVENT_DEADLINE:.0f} seconds")
+        if clock_window is not None and clock_window <= 0:
+            raise ConfigError("clock_window is a number of seconds above 0, or None")
+        self._ciphers = [
+            WeComCrypto(t, k, receive_id=receive_id, entropy=entropy) for t, k in ((token, encoding_aes_key), *previous)
+        ]
+        self._bot_name = bot_name
+        self._first_hold = first_hold
+        self._refresh_hold = refresh_hold
+        self._clock_window = clock_window
+        self._texts = texts or WeComTexts()
+        self.failures: Counter[int] = Counter()
+        """How often callbacks were refused, by the vendor's -400xx code; 0 counts what has none."""
+        self.deliveries = Deliveries()
+        self.source = self.deliveries
+        self.streams = StreamTable(
+            boot_id=entropy(6).hex(),
+            texts=self._texts,
+            waiting=waiting,
+            deliveries=self.deliveries,
+            feedback=feedback,
+            watchdog=watchdog,
+            keep=keep,
+            max_streams=max_streams,
+            max_bytes=max_bytes,
+            max_text_bytes=max_text_bytes,
+        )
+        self._remembered: ExpiringDict[str, str | EventReply] = ExpiringDict(replay_window, max_remembered)
+        self._draining = False
+
+    def __repr__(self) -> str:
+        return "<WeComEndpoint>"  # neither token nor key
+
+    def receive(self, request: Request, now: float) -> Exchange:
+        """Answer one callback (`Endpoint.receive`): 403 for a wrong signature, 400 for what cannot be read."""
+        self.tick(now)
+        try:
+            query = _decode_query(request.query)
+            if request.method == "GET":
+                return self._verify_url(query)
+            return self._open(query, request.body, now)
+        except ProtocolError as error:
+            self.failures[error.code or 0] += 1
+            return refuse(error)
+
+    def tick(self, now: float) -> None:
+        """Let time pass: the watchdog, forgetting, second tries of deliveries."""
+        self.streams.tick(now)
+        self._remembered.expire(now)
+        self.deliveries.tick(now)
+
+    def drain(self, now: float) -> None:
+        """Open no stream any more: whoever writes now is told that the bot is restarting."""
+        self.tick(now)
+        self._draining = True
+
+    def unsettled(self) -> int:
+        """Count the bubbles whose last frame the platform has not fetched yet."""
+        return self.streams.unsettled
+
+    def _verify_url(self, query: dict[str, str]) -> Answer:
+        """Give the decrypted echostr back as it is: no quotes, no newline (doc 101033).
+
+        Base64 has no spaces: one that stands there was a `+` before a proxy or a form decoder took it for a blank.
+        """
+        echostr = _demand(query, "echostr").replace(" ", "+")
+        _, message = self._decrypt(query, echostr.encode())
+        return Answer(Response(200, message))
+
+    def _open(self, query: dict[str, str], body: bytes, now: float) -> Exchange:
+        if self._clock_window is not None:
+            self._check_clock(_demand(query, "timestamp"), now)
+        crypto, plaintext = self._decrypt(query, decode_envelope(body))
+        return self._dispatch(decode_message(plaintext), _Seal(crypto, query["nonce"]), now)
+
+    def _decrypt(self, query: dict[str, str], encrypted: bytes) -> tuple[WeComCrypto, bytes]:
+        """Verify, then decrypt, with whichever pair of token and key fits."""
+        signature = _demand(query, "msg_signature").encode()
+        timestamp = _demand(query, "timestamp").encode()
+        nonce = _demand(query, "nonce").encode()
+        failure = CryptoError("the signature does not fit", status=403, code=SIGNATURE_ERROR)
+        for crypto in self._ciphers:
+            if not crypto.verify(signature, timestamp, nonce, encrypted):
+                continue
+            try:
+                return crypto, crypto.decrypt(encrypted)
+            except CryptoError as error:
+                failure = error
+                if error.code == RECEIVE_ID_ERROR:
+                    break
+        raise failure
+
+    def _check_clock(self, timestamp: str, now: float) -> None:
+        if not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:  # noqa: PLR2004 - 30,000 years
+            raise ProtocolError("the timestamp is not a number of seconds", status=403)
+        if self._clock_window is not None and abs(now - int(timestamp)) > self._clock_window:
+            raise ProtocolError("the timestamp lies outside of the clock window", status=403)
+
+    def _dispatch(self, message: Message, seal: "_Seal", now: float) -> Exchange:
+        if isinstance(message, Refresh):
+            return self._refresh(message, seal, now)
+        known = self._remembered.get(message.msgid, now)
+        if isinstance(message, UserMessage):
+            if known is None:
+                return self._begin(message, seal, now)
+            stream = self.streams.get(known, now) if isinstance(known, str) else None
+            # a repetition that outlived its stream: nobody looks at that bubble any more
+            return self._first_answer(stream, message, None, seal, now) if stream else Answer(Response(200))
+        if isinstance(known, EventReply):
+            return self._event_answer(known, None, seal, now)
+        return self._begin_event(message, seal, now)
+
+    def _begin(self, message: UserMessage, seal: "_Seal", now: float) -> Exchange:
+        """Open the bubble for a new message, and tell the bot."""
+        stream = None if self._draining else self.streams.open(message, now)
+        if stream is None:
+            text = self._texts.restarting if self._draining else self._texts.busy
+            return Answer(seal.response(encode_stream(self.streams.new_id(), text, finish=True), now))
+        self._remembered.set(message.msgid, stream.id, now)
+        text = message.text
+        if message.chattype == "group":
+            text = strip_mention(text, self._bot_name)
+        event = Event(
+            kind=MESSAGE,
+            platform=PLATFORM,
+            chat=_chat(message),
+            sender=message.sender,
+            text=text,
+            reply=stream,
+            message=message,
+            attachments=self._attachments(message, seal.key, now),
+            in_flight=self.streams.in_flight(message.sender),
+        )
+        return self._first_answer(stream, message, event, seal, now)
+
+    def _first_answer(
+        self, stream: Stream, message: UserMessage, event: Event | None, seal: "_Seal", now: float
+    ) -> Exchange:
+        if not self._first_hold or stream.ended:
+            return Answer(seal.response(stream.frame(message.msgid, first=True), now), event)
+        pending = Pending(
+            event, now + self._first_hold, lambda at: seal.response(stream.frame(message.msgid, first=True), at)
+        )
+        stream.wait(pending, until_closed=True)
+        return pending
+
+    def _refresh(self, message: Refresh, seal: "_Seal", now: float) -> Exchange:
+        stream = self.streams.get(message.stream_id, now)
+        if stream is None:
+            return Answer(seal.response(encode_stream(message.stream_id, self._texts.unknown, finish=True), now))
+        if stream.news or not self._refresh_hold:
+            return Answer(seal.response(stream.frame(message.msgid), now))
+        pending = Pending(None, now + self._refresh_hold, lambda at: seal.response(stream.frame(message.msgid), at))
+        stream.wait(pending)
+        return pending
+
+    def _begin_event(self, message: Message, seal: "_Seal", now: float) -> Exchange:
+        reply = EventReply(message, now, self.deliveries, self._texts)
+        self._remembered.set(message.msgid, reply, now)
+        event = Event(
+            kind=reply.kind,
+            platform=PLATFORM,
+            chat=_chat(message),
+            sender=message.sender,
+            text="",
+            reply=reply,
+            message=message,
+        )
+        if not reply.answerable or self._draining:
+            reply.close()
+            return Answer(Response(200), None if self._draining else event)
+        return self._event_answer(reply, event, seal, now)
+
+    def _event_answer(self, reply: EventReply, event: Event | None, seal: "_Seal", now: float) -> Exchange:
+        if reply.answer is not None:
+            return Answer(seal.response(reply.answer, now))
+        pending = Pending(event, now + EVENT_DEADLINE, lambda at: seal.response(reply.time_out(), at))
+        reply.wait(pending)
+        return pending
+
+    @staticmethod
+    def _attachments(message: UserMessage, key: bytes, now: float) -> list[Attachment]:
+        return [
+            WeComAttachment(
+                type(part).__name__.lower(),
+                part.url,
+                key=key,
+                expires_at=now + MEDIA_LIFETIME,
+                name=part.filename if isinstance(part, File) else "",
+            )
+            for part in contents(message)
+            if isinstance(part, Image | File | Video)
+        ]
+
+
+class _Seal:
+    """What an answer to one callback is encrypted with: the pair that opened it, and its nonce."""
+
+    __slots__ = ("_crypto", "_nonce")
+
+    def __init__(self, crypto: WeComCrypto, nonce: str) -> None:
+        self._crypto = crypto
+        self._nonce = nonce
+
+    @property
+    def key(self) -> bytes:
+        return self._crypto.key
+
+    def response(self, plaintext: bytes, now: float) -> Response:
+        """Encrypt and sign; a reply that says nothing is an empty body (doc 101033)."""
+        if plaintext == EMPTY:
+            return Response(200)
+        encrypted = self._crypto.encrypt(plaintext)
+        timestamp = int(now)
+        signature = self._crypto.sign(b"%d" % timestamp, self._nonce.encode(), encrypted)
+        return Response(200, encode_envelope(encrypted, signature, timestamp, self._nonce), _JSON)
+
+
+def _chat(message: Message) -> str:
+    """Name the conversation so that two bots, or a user's chat and a group, never share one."""
+    return f"{message.aibotid}/{message.chatid or message.sender}"
+
+
+def _decode_query(query: str) -> dict[str, str]:
+    """Split a query and percent-decode it once; `+` stays, since it is base64's own. Raises `ProtocolError`."""
+    if not query.isascii():
+        raise ProtocolError("the query is not ASCII")
+    decoded: dict[str, str] = {}
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        if name in decoded:
+            raise ProtocolError("a query parameter is given twice")
+        decoded[name] = unquote(value) if "%" in value else value
+    return decoded
+
+
+def _demand(query: dict[str, str], name: str) -> str:
+    value = query.get(name)
+    if not value:
+        raise ProtocolError(f"the query has no {name}")
+    return value
