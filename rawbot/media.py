@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from rawbot.errors import StateError
+
 OCTETS = "application/octet-stream"
 
 MAGIC_BYTES = 16
@@ -45,7 +47,12 @@ class Media:
         return f"<Media {self.content_type} {self.size} bytes>"  # neither content nor name in a log line
 
     def data_url(self) -> str:
-        """Return the file as a `data:` URL (RFC 2397), the form in which vision models take images."""
+        """Return the file as a `data:` URL (RFC 2397), the form in which vision models take images.
+
+        Raises `StateError` for a file on disk, whose bytes are not here.
+        """
+        if self.path is not None:
+            raise StateError("only a file in memory has a data URL: use read() in place of save()")
         return f"data:{self.content_type};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
@@ -63,6 +70,23 @@ def sniff_type(head: bytes) -> str:
     return OCTETS
 
 
+_EXTENSIONS = {
+    OCTETS: "bin",
+    "application/vnd.rar": "rar",
+    "application/x-7z-compressed": "7z",
+    "application/gzip": "gz",
+    "audio/mpeg": "mp3",
+    "image/jpeg": "jpg",
+    "video/quicktime": "mov",
+    "video/x-msvideo": "avi",
+}
+
+
+def default_name(kind: str, content_type: str) -> str:
+    """Name a file that came without a name: `image.png`. The type is one that `sniff_type` tells."""
+    return f"{kind}.{_EXTENSIONS.get(content_type) or content_type.rpartition('/')[2]}"
+
+
 _EXTENDED = re.compile(r"filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
 _QUOTED = re.compile(r'filename\s*=\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 _TOKEN = re.compile(r"filename\s*=\s*([^;\s\"]+)", re.IGNORECASE)
@@ -71,8 +95,8 @@ _TOKEN = re.compile(r"filename\s*=\s*([^;\s\"]+)", re.IGNORECASE)
 def decode_filename(disposition: bytes) -> str:
     """Return the file name of a Content-Disposition value, or "" (RFC 6266: `filename*` wins over `filename`).
 
-    Directories, control characters and leading dots are taken off, so the name may be shown and, inside a folder of
-    the caller's, used; 255 bytes at most.
+    Directories, control characters, leading dots and outer spaces are taken off, so the name may be shown and, inside
+    a folder of the caller's, used; 255 bytes at most.
     """
     text = disposition.decode("utf-8", "replace")
     if found := _EXTENDED.search(text):
@@ -85,5 +109,5 @@ def decode_filename(disposition: bytes) -> str:
     else:
         return ""
     name = re.split(r"[/\\]", name)[-1]
-    name = "".join(c for c in name if c.isprintable()).strip().lstrip(".")
-    return name.encode("utf-8", "ignore")[:255].decode("utf-8", "ignore")
+    name = "".join(c for c in name if c.isprintable()).lstrip(". ")
+    return name.encode("utf-8", "ignore")[:255].decode("utf-8", "ignore").rstrip()
