@@ -1,0 +1,180 @@
+"""rawbot/exchange.py: what crosses the hall, and the answer that is not there yet."""
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rawbot.errors import LimitError, ProtocolError, StateError
+from rawbot.exchange import (
+    REFUSED,
+    Answer,
+    Attachment,
+    Endpoint,
+    OutgoingRequest,
+    Pending,
+    Request,
+    Response,
+    Source,
+    refuse,
+)
+from rawbot.media import Media
+
+
+def pending() -> Pending:
+    """Make a request that waits until 30 and is answered with the time of the answer."""
+    return Pending(None, 30.0, lambda now: Response(200, str(now).encode()))
+
+
+def test_a_header_is_found_by_its_lower_case_name_and_the_first_one_counts():
+    request = Request("GET", "/", headers=[(b"a", b"1"), (b"b", b"2"), (b"a", b"3")])
+    assert request.header(b"a") == b"1"
+    assert request.header(b"b") == b"2"
+    assert request.header(b"c") is None
+
+
+def test_waking_tells_the_shell_in_the_same_call():
+    told: list[Response] = []
+    waiting = pending()
+    waiting.attach(lambda: told.append(waiting.answer(7.0)))
+    assert told == []
+    waiting.wake()
+    assert told == [Response(200, b"7.0")]
+    assert waiting.over
+
+
+def test_a_wake_before_the_shell_attached_is_not_lost():
+    told: list[str] = []
+    waiting = pending()
+    waiting.wake()
+    assert not waiting.over
+    waiting.attach(lambda: told.append("ready"))
+    assert told == ["ready"]
+
+
+def test_waking_twice_tells_once():
+    told: list[str] = []
+    waiting = pending()
+    waiting.attach(lambda: told.append("ready"))
+    waiting.wake()
+    waiting.wake()
+    assert told == ["ready"]
+
+
+def test_the_deadline_may_answer_without_a_wake_and_a_late_wake_tells_nobody():
+    told: list[str] = []
+    waiting = pending()
+    waiting.attach(lambda: told.append("ready"))
+    assert waiting.deadline == 30.0
+    assert waiting.answer(30.0).body == b"30.0"
+    waiting.wake()
+    assert told == []
+
+
+def test_an_answer_is_made_once():
+    waiting = pending()
+    waiting.answer(1.0)
+    with pytest.raises(StateError):
+        waiting.answer(2.0)
+
+
+def test_an_abandoned_request_is_over_and_nobody_is_told():
+    told: list[str] = []
+    waiting = pending()
+    waiting.attach(lambda: told.append("ready"))
+    waiting.abandon()
+    waiting.abandon()
+    waiting.wake()
+    assert waiting.over
+    assert told == []
+    with pytest.raises(StateError):
+        waiting.answer(1.0)
+
+
+def test_a_request_abandoned_before_the_shell_attached_tells_nobody():
+    told: list[str] = []
+    waiting = pending()
+    waiting.wake()
+    waiting.abandon()
+    waiting.attach(lambda: told.append("ready"))
+    assert told == []
+
+
+@given(st.lists(st.sampled_from(["attach", "wake", "answer", "abandon"]), max_size=8))
+@settings(deadline=None, max_examples=200)
+def test_in_any_order_of_calls_the_shell_is_told_at_most_once_and_never_too_late(calls: list[str]):
+    waiting, told = pending(), []
+    attached = woken = over = False
+    for call in calls:
+        if call == "attach" and not attached:
+            attached = True
+            waiting.attach(lambda: told.append("ready"))
+        elif call == "wake":
+            woken = woken or not over
+            waiting.wake()
+        elif call == "answer" and not over:
+            over = True
+            waiting.answer(1.0)
+        elif call == "abandon":
+            over = True
+            waiting.abandon()
+        assert waiting.over == over
+        assert len(told) <= (attached and woken)
+        assert over or len(told) == (attached and woken)
+
+
+def test_a_refusal_carries_the_status_and_tells_nothing():
+    first, second = ProtocolError("wrong signature", status=403, code=-40001), LimitError("too large")
+    assert refuse(first) == Answer(Response(403, REFUSED), None, first)
+    assert refuse(second).response == Response(413, REFUSED)
+    assert refuse(second).error is second
+
+
+def test_an_attachment_does_not_show_its_url():
+    attachment = Attachment("image", "https://files.example/secret", expires_at=300, name="cat.png")
+    assert repr(attachment) == "<Attachment image>"
+
+
+def test_an_attachment_outside_of_an_app_cannot_be_read():
+    attachment = Attachment("image", "https://files.example/1", expires_at=300)
+    assert attachment.name == ""
+    for download in (attachment.read, lambda: attachment.save("there")):
+        with pytest.raises(StateError, match="running App"):
+            asyncio.run(download())
+    with pytest.raises(NotImplementedError):
+        attachment.decoder()
+
+
+def test_an_attachment_is_fetched_by_the_shell_with_its_limits():
+    asked: list[tuple[Attachment, int, str | None]] = []
+
+    async def fetch(attachment: Attachment, max_bytes: int, path: str | None) -> Media:
+        asked.append((attachment, max_bytes, path))
+        return Media("cat.png", "image/png", 3, b"abc", path)
+
+    attachment = Attachment("image", "https://files.example/1", expires_at=300)
+    attachment.fetch = fetch
+    assert asyncio.run(attachment.read()).data == b"abc"
+    assert asyncio.run(attachment.save("there", max_bytes=5)).path == "there"
+    assert asked == [(attachment, 20 * 1024 * 1024, None), (attachment, 5, "there")]
+
+
+def test_an_endpoint_need_only_receive():
+    endpoint = Endpoint()
+    endpoint.tick(0.0)
+    endpoint.drain(0.0)
+    assert endpoint.unsettled() == 0
+    assert endpoint.source is None
+    assert endpoint.methods == ("GET", "POST")
+    with pytest.raises(NotImplementedError):
+        endpoint.receive(Request("GET", "/"), 0.0)
+
+
+def test_a_source_must_say_what_it_sends_and_hears():
+    source, request = Source(), OutgoingRequest("POST", "https://example.com", b"", (), 0.0)
+    assert source.on_ready is None
+    with pytest.raises(NotImplementedError):
+        source.next_request(0.0)
+    with pytest.raises(NotImplementedError):
+        source.receive(request, None, 0.0)
