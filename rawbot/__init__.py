@@ -27,6 +27,8 @@ from rawbot.wecom.messages import strip_mention
 from rawbot.wecom.streams import Stream
 from rawbot.wecom.texts import WeComTexts
 
+__version__ = "0.1.0"
+
 __all__ = [
     "ASGIApp",
     "Answer",

@@ -10,6 +10,7 @@ Layer 4. `rawbot.demo:app` is the app; it is made when first asked for, from
 """
 
 import asyncio
+import math
 import os
 import struct
 import zlib
@@ -45,8 +46,9 @@ def make_bot(delay: float = 0.05) -> Bot:
             return
         command, _, argument = event.text.strip().partition(" ")
         if command == "/slow":
-            await asyncio.sleep(_number(argument, 3))
-            reply.write(f"That took {argument or 3} s.")
+            seconds = _number(argument, 3)
+            await asyncio.sleep(seconds)
+            reply.write(f"That took {seconds:g} s.")
         elif command == "/long":
             reply.write(long_text(int(_number(argument, 30_000))))
         elif command == "/image":
@@ -136,7 +138,9 @@ def make_app(environ: Mapping[str, str]) -> App:
     try:
         seconds = float(delay)
     except ValueError:
-        raise ConfigError(f"RAWBOT_DEMO_DELAY is a number of seconds, not {delay!r}") from None
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise ConfigError(f"RAWBOT_DEMO_DELAY is a number of seconds, not {delay!r}")
     loopback = environ.get("RAWBOT_DEMO_LOOPBACK", "1") != "0"
     app = App(make_bot(seconds), outgoing=OutgoingPolicy(allow_loopback=loopback, allow_http=loopback))
     try:
@@ -149,7 +153,7 @@ def make_app(environ: Mapping[str, str]) -> App:
 
 def _number(argument: str, default: float) -> float:
     try:
-        return min(max(float(argument), 0.0), 1_000_000.0)
+        return min(max(0.0, float(argument)), 1_000_000.0)  # in this order NaN becomes 0
     except ValueError:
         return default
 

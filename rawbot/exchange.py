@@ -10,7 +10,7 @@ after the write. What has to be sent out by ourselves waits in a `Source`.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from rawbot.errors import ProtocolError, StateError
 from rawbot.media import Media
@@ -55,6 +55,10 @@ class Response:
     headers: Headers = ()
 
 
+CancelReason = Literal["superseded", "shutdown", "busy"]
+"""Why a handler was stopped or not started: a newer message came, the bot goes down, too many messages wait."""
+
+
 class Reply(Protocol):
     """What a handler writes to: the same on every channel. Returning from the handler finishes it.
 
@@ -82,8 +86,8 @@ class Reply(Protocol):
     def fail(self) -> None:
         """End the reply after an exception in the handler; the user is told that it went wrong."""
 
-    def cancel(self, *, shutdown: bool = False) -> None:
-        """End the reply because the handler was stopped: superseded by a newer message, or at shutdown."""
+    def cancel(self, reason: CancelReason) -> None:
+        """End the reply because the handler was stopped, or never started; the user is told why."""
 
 
 class Decoder(Protocol):
@@ -220,6 +224,7 @@ class Pending:
 
 
 Exchange = Answer | Pending
+"""What an endpoint makes of a request."""
 
 
 @dataclass(slots=True)
@@ -267,6 +272,9 @@ class Endpoint:
 
     def tick(self, now: float) -> None:
         """Do what time alone brings about: time-outs, forgetting. Called about once a second."""
+
+    def start(self, now: float) -> None:
+        """Take on work, for the first time or again after `drain`: a shell begins."""
 
     def drain(self, now: float) -> None:
         """Take on nothing new, but go on answering for what is open."""

@@ -7,12 +7,13 @@ import asyncio
 from collections.abc import Callable
 
 from rawbot.aio.client import Client
-from rawbot.aio.engine import Engine, Route
+from rawbot.aio.engine import Engine
 from rawbot.aio.outgoing_policy import OutgoingPolicy
 from rawbot.aio.protocol import HttpProtocol
+from rawbot.aio.routes import Routes
 from rawbot.aio.settings import Timeouts
 from rawbot.bot import Bot
-from rawbot.errors import ConfigError
+from rawbot.errors import StateError
 from rawbot.exchange import Endpoint
 from rawbot.http.limits import Limits
 
@@ -36,28 +37,12 @@ class App:
         self.timeouts = timeouts or Timeouts()
         self._bot = bot
         self._outgoing = outgoing or OutgoingPolicy()
-        self._routes: dict[str, Route] = {}
-        self._engines: list[Engine] = []
+        self.routes = Routes()
+        self._engine: Engine | None = None
 
     def add(self, path: str, endpoint: Endpoint, *, bot: Bot | None = None) -> None:
-        """Let this endpoint answer on exactly this path. Raises `ConfigError` for a path that cannot be or is taken."""
-        if not path.startswith("/") or not path.isascii() or any(c in path for c in "?# "):
-            raise ConfigError(f"a path begins with / and has no blank, ? or #; this one does not do: {path!r}")
-        if path in self._routes:
-            raise ConfigError(f"{path} has an endpoint already")
-        bot = bot or self._bot
-        if bot is None:
-            raise ConfigError(f"no bot for {path}: give one to App or to add")
-        if any(route.endpoint is endpoint for route in self._routes.values()):
-            raise ConfigError(
-                "this endpoint answers on another path already: each has its own state, make a second one"
-            )
-        self._routes[path] = Route(endpoint, bot)
-
-    @property
-    def paths(self) -> list[str]:
-        """The paths that are answered."""
-        return list(self._routes)
+        """Let this endpoint answer on exactly this path, for this bot or the app's. Raises `ConfigError`."""
+        self.routes.add(path, endpoint, bot or self._bot)
 
     def protocol_factory(self, loop: asyncio.AbstractEventLoop) -> Callable[[], HttpProtocol]:
         """Return what `loop.create_server` takes. Call `await app.aclose()` when the server is closed."""
@@ -66,16 +51,20 @@ class App:
 
     async def aclose(self) -> None:
         """End what `protocol_factory` began: handlers get their time, then every connection is closed."""
-        for engine in self._engines:
+        engine, self._engine = self._engine, None
+        if engine is not None and not engine.closed:
             engine.drain()
             await engine.finish()
             await engine.close()
-        self._engines.clear()
 
     def engine(self, loop: asyncio.AbstractEventLoop) -> Engine:
-        """Start this app on a loop; for those who bring their own protocol, as `ASGIApp` does."""
+        """Start this app on a loop; for those who bring their own protocol, as `ASGIApp` does.
+
+        Once it has ended, it may be started again. Raises `StateError` while it runs: its endpoints hold one state.
+        """
+        if self._engine is not None and not self._engine.closed:
+            raise StateError("this app runs already; to serve it on several sockets, share one protocol_factory")
         client = Client(policy=self._outgoing)
-        engine = Engine(loop, self._routes, client, limits=self.limits, timeouts=self.timeouts)
-        engine.start()
-        self._engines.append(engine)
-        return engine
+        self._engine = Engine(loop, self.routes, client, limits=self.limits, timeouts=self.timeouts)
+        self._engine.start()
+        return self._engine

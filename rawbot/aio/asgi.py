@@ -5,18 +5,17 @@ endpoints, bots, streams and time-outs are the same as on our own protocol.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import contextlib
+from collections.abc import Awaitable, Callable
 from time import time
-from typing import Any
 
 from rawbot.aio.app import App
+from rawbot.aio.asgi_messages import Body, Message, Scope, decode_request, encode_response
 from rawbot.aio.engine import Engine
-from rawbot.errors import LimitError, ProtocolError, StateError
-from rawbot.exchange import Pending, Request, Response
+from rawbot.errors import ProtocolError, StateError
+from rawbot.exchange import Pending, Response
 from rawbot.http.responses import refusal
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -66,79 +65,56 @@ class ASGIApp:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         engine = self._start()
         try:
-            body = await _read_body(receive, scope["headers"], engine.limits.max_body_size)
+            body = await _read_body(receive, scope, engine.limits.max_body_size)
         except ProtocolError as error:
             await _respond(send, refusal(error))
             return
         if body is None:
             return
-        client = scope.get("client")
-        request = Request(
-            scope["method"],
-            _path(scope),
-            scope.get("query_string", b"").decode("latin-1"),
-            [(bytes(name), bytes(value)) for name, value in scope["headers"]],
-            body,
-            scope.get("http_version", "1.1"),
-            client[0] if client else "",
-        )
-        exchange, dispatch = engine.receive(request, time())
+        exchange, dispatch = engine.receive(decode_request(scope, body), time())
         if exchange.event is not None and dispatch is not None:
             engine.loop.call_soon(dispatch, exchange.event)
-        if isinstance(exchange, Pending):
-            await _respond(send, await _await_bot(engine, exchange))
-        else:
-            await _respond(send, exchange.response)
+        response = await _await_bot(engine, exchange, receive) if isinstance(exchange, Pending) else exchange.response
+        if response is not None:
+            await _respond(send, response)
 
 
-async def _await_bot(engine: Engine, pending: Pending) -> Response:
-    ready = engine.loop.create_future()
-    pending.attach(lambda: None if ready.done() else ready.set_result(None))
-    timer = engine.loop.call_later(pending.deadline - time(), lambda: None if ready.done() else ready.set_result(None))
+async def _await_bot(engine: Engine, pending: Pending, receive: Receive) -> Response | None:
+    """Return the response, or None when the client went away before it was there."""
+    ready = asyncio.Event()
+    pending.attach(ready.set)
+    timer = engine.loop.call_later(pending.deadline - time(), ready.set)
+    watcher = engine.loop.create_task(_watch(receive, pending, ready))
     try:
-        await ready
+        await ready.wait()
     except asyncio.CancelledError:
         pending.abandon()
         raise
     finally:
         timer.cancel()
-    return pending.answer(time())
+        watcher.cancel()
+    return None if pending.over else engine.answer(pending, time())
 
 
-async def _read_body(receive: Receive, headers: list[tuple[bytes, bytes]], limit: int) -> bytes | None:
+async def _watch(receive: Receive, pending: Pending, ready: asyncio.Event) -> None:
+    """Forget the request when the client goes away, which a host tells only to those who ask."""
+    with contextlib.suppress(Exception):  # a host that fails here tells nothing
+        if (await receive())["type"] == "http.disconnect":
+            pending.abandon()
+            ready.set()
+
+
+async def _read_body(receive: Receive, scope: Scope, limit: int) -> bytes | None:
     """Return the body, or None when the client went away. Raises `LimitError`, before reading where it can."""
-    for name, value in headers:
-        if name == b"content-length" and value.isdigit() and int(value) > limit:
-            raise LimitError("the body is too long", status=413)
-    parts: list[bytes] = []
-    size = 0
+    body = Body(scope, limit)
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise LimitError("the body is too long", status=413)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+        if (whole := body.receive(message)) is not None:
+            return whole
 
 
 async def _respond(send: Send, response: Response) -> None:
-    headers = [(b"content-length", b"%d" % len(response.body))]
-    if response.body:
-        headers.append((b"content-type", response.content_type))
-    headers.extend(response.headers)
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
-
-
-def _path(scope: Scope) -> str:
-    """Return the path below the mount point. `path` holds the root_path in newer hosts and not in older ones."""
-    raw = scope.get("raw_path")
-    path = raw.decode("latin-1") if raw else scope["path"]
-    root = scope.get("root_path", "")
-    if root and path.startswith(f"{root}/"):
-        path = path[len(root) :]
-    return str(path)
+    for message in encode_response(response):
+        await send(message)

@@ -40,51 +40,63 @@ class Dispatcher:
         self._loop.call_soon(self._receive, _Job(event))
 
     async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the deadline ends in a cancellation, not in an error
-        """Wait up to `timeout` seconds for the handlers, then cancel those that still run and all that wait."""
+        """Let handlers end, and those start that wait for them, for up to `timeout` seconds; then cancel all of them.
+
+        Cancelling this cancels them at once.
+        """
+        try:
+            await self._rest(timeout)
+        finally:
+            self._closing = True
+            for task in self._tasks:
+                task.cancel()
+            for job in self._lanes.drain():
+                job.event.reply.cancel("shutdown")
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout)
-        self._closing = True
-        for job in self._lanes.drain():
-            job.event.reply.cancel(shutdown=True)
-        tasks = set(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            _, stubborn = await asyncio.wait(tasks, timeout=STUBBORN)
+            _, stubborn = await asyncio.wait(self._tasks, timeout=STUBBORN)
             if stubborn:
                 log.error("%d handlers ignored their cancellation and were left behind", len(stubborn))
 
+    async def _rest(self, timeout: float) -> None:  # noqa: ASYNC109 - the same deadline as above
+        deadline = self._loop.time() + timeout
+        await asyncio.sleep(0)  # for what was dispatched and has not started
+        while self._tasks and (left := deadline - self._loop.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
+
     def _receive(self, job: "_Job") -> None:
+        if self._closing:
+            job.event.reply.cancel("shutdown")
+            return
         if job.event.kind != MESSAGE:  # events have five seconds; they do not wait behind a long answer
             self._start(job)
-            return
-        if self._closing:
-            job.event.reply.cancel(shutdown=True)
             return
         start, superseded, refused = self._lanes.receive(job.event.chat, job)
         for other in superseded:
             self._supersede(other)
         for other in refused:
             log.warning("a conversation has %d messages waiting; one more was refused", self._bot.max_waiting)
-            other.event.reply.cancel()
+            other.event.reply.cancel("busy")
         for other in start:
             self._start(other)
 
     def _supersede(self, job: "_Job") -> None:
         if job.task is None:
-            job.event.reply.cancel()
+            job.event.reply.cancel("superseded")
         elif not job.superseded:
-            job.superseded = True
             job.task.cancel()
+        job.superseded = True
 
     def _start(self, job: "_Job") -> None:
         event = job.event
+        if self._closing or job.superseded:  # since its turn came
+            self._end(job, asyncio.CancelledError())
+            return
         for attachment in event.attachments:
             attachment.fetch = self._fetch
         handler = self._bot.handler_for(event.kind)
         try:
             result = None if handler is None else handler(event, event.reply)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its reply, not the server
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever a handler raises ends its reply, not the server
             self._end(job, error)
             return
         if not inspect.isawaitable(result):
@@ -97,17 +109,17 @@ class Dispatcher:
 
     def _task_done(self, job: "_Job", task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if task.cancelled():
-            job.event.reply.cancel(shutdown=self._closing)
-            self._next(job)
-        else:
-            self._end(job, task.exception())
+        self._end(job, asyncio.CancelledError() if task.cancelled() else task.exception())
 
     def _end(self, job: "_Job", error: BaseException | None) -> None:
         """End the reply as the handler ended, and let the conversation go on."""
         try:
             if error is None:
                 job.event.reply.finish()
+            elif isinstance(error, asyncio.CancelledError) and (self._closing or job.superseded):
+                job.event.reply.cancel("shutdown" if self._closing else "superseded")
+            elif isinstance(error, asyncio.CancelledError):
+                job.event.reply.fail()  # by itself, or by a loop that is being torn down
             else:
                 log.error("the handler for %r raised", job.event.kind, exc_info=error)
                 job.event.reply.fail()

@@ -13,12 +13,14 @@ from time import time
 from rawbot.aio.client import Client
 from rawbot.aio.dispatcher import Dispatcher
 from rawbot.aio.protocol import HttpProtocol
+from rawbot.aio.routes import NOT_FOUND, Route, Routes
 from rawbot.aio.settings import Timeouts
 from rawbot.aio.wheel import TimerWheel
 from rawbot.bot import Bot
 from rawbot.errors import ProtocolError, RawbotError
-from rawbot.exchange import Answer, Endpoint, Event, Exchange, OutgoingRequest, Request, Response, Source
+from rawbot.exchange import Answer, Event, Exchange, OutgoingRequest, Pending, Request, Response, Source
 from rawbot.http.limits import Limits
+from rawbot.http.responses import FAILED
 
 log = logging.getLogger("rawbot")
 
@@ -31,36 +33,16 @@ FLUSH = 1.0
 MAX_SENDING = 16
 """Outgoing requests of one source under way at once."""
 
-_NOT_FOUND = Answer(Response(404, b"Not Found\n"))
-_FAILED = Answer(Response(500, b"Internal Server Error\n"))
+_FAILED = Answer(FAILED)
 
 Dispatch = Callable[[Event], None]
-
-
-class Route:
-    """An endpoint on its path, and the bot that it talks to."""
-
-    __slots__ = ("bot", "endpoint", "methods", "not_allowed")
-
-    def __init__(self, endpoint: Endpoint, bot: Bot) -> None:
-        self.endpoint = endpoint
-        self.bot = bot
-        self.methods = frozenset(endpoint.methods)
-        allow = ", ".join(endpoint.methods).encode("ascii")
-        self.not_allowed = Answer(Response(405, b"Method Not Allowed\n", headers=((b"allow", allow),)))
 
 
 class Engine:
     """Runs routes on a loop. `close` ends it gracefully; it cannot be started again."""
 
     def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        routes: dict[str, Route],
-        client: Client,
-        *,
-        limits: Limits,
-        timeouts: Timeouts,
+        self, loop: asyncio.AbstractEventLoop, routes: Routes, client: Client, *, limits: Limits, timeouts: Timeouts
     ) -> None:
         self.loop = loop
         self.limits = limits
@@ -69,16 +51,19 @@ class Engine:
         self.connections: set[HttpProtocol] = set()
         self._client = client
         self._dispatchers: dict[Bot, Dispatcher] = {}
-        self._routes: dict[str, tuple[Route, Dispatch]] = {}
+        self._doors: dict[str, tuple[Route, Dispatch]] = {}
         self._sending: dict[Source, set[asyncio.Task[None]]] = {}
         self._ticking: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
         self._closed = False
-        for path, route in routes.items():
-            self._add(path, route)
+        for route in routes:
+            self._add(route)
 
     def start(self) -> None:
         """Let time pass from now on, and what the endpoints have to send be sent."""
+        now = time()
+        for route, _ in self._doors.values():
+            route.endpoint.start(now)
         for source in self._sending:
             source.enabled = self._client.available
             source.on_ready = partial(self._pump, source)
@@ -86,9 +71,9 @@ class Engine:
 
     def receive(self, request: Request, now: float) -> tuple[Exchange, Dispatch | None]:
         """Route a request to its endpoint; return its exchange, and what starts the handler for its event."""
-        found = self._routes.get(request.path)
+        found = self._doors.get(request.path)
         if found is None:
-            return _NOT_FOUND, None
+            return NOT_FOUND, None
         route, dispatch = found
         if request.method not in route.methods:
             return route.not_allowed, None
@@ -101,6 +86,14 @@ class Engine:
             log.warning("%s refused a request: %s (%s)", request.path, exchange.error, exchange.error.code)
         return exchange, dispatch
 
+    def answer(self, pending: Pending, now: float) -> Response:
+        """Return the response that was waited for, 500 when making it fails."""
+        try:
+            return pending.answer(now)
+        except Exception:
+            log.exception("an endpoint failed to make the answer that was waited for")
+            return FAILED
+
     def note_refusal(self, error: ProtocolError) -> None:
         """Log a request that broke HTTP: scanners send many, so below the default level."""
         log.info("refused a request with %d: %s", error.status, error)
@@ -112,6 +105,11 @@ class Engine:
             self._emptied.set()
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
     def busy(self) -> bool:
         """Whether handlers run, or platforms still have to fetch the end of an answer."""
         return any(d.running for d in self._dispatchers.values()) or bool(self._unsettled())
@@ -119,7 +117,7 @@ class Engine:
     def drain(self) -> None:
         """Take on nothing new."""
         now = time()
-        for route, _ in self._routes.values():
+        for route, _ in self._doors.values():
             route.endpoint.drain(now)
 
     async def finish(self) -> None:
@@ -128,9 +126,9 @@ class Engine:
         deadline = self.loop.time() + self.timeouts.settle
         while self._unsettled() and self.loop.time() < deadline:  # noqa: ASYNC110 - endpoints are pure and signal nobody
             await asyncio.sleep(0.02)
-        sending = [task for tasks in self._sending.values() for task in tasks]
-        if sending:
-            await asyncio.wait(sending, timeout=self.timeouts.settle)
+        deadline = self.loop.time() + self.timeouts.settle
+        while (sending := self._under_way()) and (left := deadline - self.loop.time()) > 0:
+            await asyncio.wait(sending, timeout=left)
 
     async def close(self) -> None:
         """Close every connection, after the answers that are owed; stop the clock and the client."""
@@ -145,32 +143,40 @@ class Engine:
                 await asyncio.wait_for(self._emptied.wait(), FLUSH)
         for connection in list(self.connections):
             connection.abort()
-        for source, tasks in self._sending.items():
+        for source in self._sending:
             source.enabled = False
             source.on_ready = None
-            for task in tasks:
-                task.cancel()
+        if under_way := self._under_way():
+            log.warning("%d outgoing requests were cut off by the end", len(under_way))
+        for task in under_way:
+            task.cancel()
         if self._ticking is not None:
             self._ticking.cancel()
         self.wheel.close()
         await self._client.aclose()
 
-    def _add(self, path: str, route: Route) -> None:
+    def _add(self, route: Route) -> None:
         dispatcher = self._dispatchers.get(route.bot)
         if dispatcher is None:
             dispatcher = self._dispatchers[route.bot] = Dispatcher(route.bot, self.loop, self._client.fetch)
-        self._routes[path] = (route, dispatcher.dispatch)
+        self._doors[route.path] = (route, dispatcher.dispatch)
         if route.endpoint.source is not None:
             self._sending[route.endpoint.source] = set()
 
     def _unsettled(self) -> int:
-        return sum(route.endpoint.unsettled() for route, _ in self._routes.values())
+        return sum(route.endpoint.unsettled() for route, _ in self._doors.values())
+
+    def _under_way(self) -> list[asyncio.Task[None]]:
+        return [task for tasks in self._sending.values() for task in tasks]
 
     def _tick(self) -> None:
-        now = time()
-        for route, _ in self._routes.values():
-            route.endpoint.tick(now)
         self._ticking = self.loop.call_later(TICK, self._tick)
+        now = time()
+        for path, (route, _) in self._doors.items():
+            try:
+                route.endpoint.tick(now)
+            except Exception:
+                log.exception("the endpoint on %s failed as time passed", path)
 
     def _pump(self, source: Source) -> None:
         """Send what a source has, up to `MAX_SENDING` at once."""
@@ -191,5 +197,8 @@ class Engine:
         except RawbotError as error:
             log.warning("an outgoing request failed: %s", error)
             response = Response(504)  # it may have arrived, so it is not tried again
+        except Exception as error:  # noqa: BLE001 - the source must hear of it whatever it was
+            log.error("an outgoing request failed: %s", type(error).__name__)  # noqa: TRY400 - texts may hold the URL
+            response = Response(504)
         if not source.receive(request, response, time()):
             log.error("what was to be sent is lost: %s", "no answer" if response is None else response.status)

@@ -8,18 +8,45 @@ owed, no more than `READ_AHEAD` bytes of its next requests are taken in.
 """
 
 import asyncio
+import logging
+from collections.abc import Callable
 from time import time
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
-from rawbot.errors import ProtocolError
-from rawbot.exchange import Pending, Request, Response
+from rawbot.aio.settings import Timeouts
+from rawbot.aio.wheel import TimerWheel
+from rawbot.errors import ProtocolError, StateError
+from rawbot.exchange import Event, Exchange, Pending, Request, Response
 from rawbot.http.connection import HttpConnection, Phase
+from rawbot.http.limits import Limits
+from rawbot.http.responses import FAILED
 
-if TYPE_CHECKING:
-    from rawbot.aio.engine import Engine
+log = logging.getLogger("rawbot")
 
 READ_AHEAD = 64 * 1024
 """Bytes of further requests that may wait in memory while an answer is owed: as many as asyncio buffers of writes."""
+
+
+class Host(Protocol):
+    """What a connection needs of the engine that it belongs to."""
+
+    loop: asyncio.AbstractEventLoop
+    limits: Limits
+    timeouts: Timeouts
+    wheel: TimerWheel
+    connections: "set[HttpProtocol]"
+
+    def receive(self, request: Request, now: float) -> tuple[Exchange, Callable[[Event], None] | None]:
+        """Route a request; return its exchange, and what starts the handler for its event."""
+
+    def answer(self, pending: Pending, now: float) -> Response:
+        """Return the response that was waited for."""
+
+    def note_refusal(self, error: ProtocolError) -> None:
+        """Log a request that broke HTTP."""
+
+    def forget(self, connection: "HttpProtocol") -> None:
+        """Note that a connection is gone."""
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -30,7 +57,7 @@ class HttpProtocol(asyncio.Protocol):
         "_paused_writing", "_pending", "_timed", "_transport",
     )  # fmt: skip
 
-    def __init__(self, engine: "Engine") -> None:
+    def __init__(self, engine: Host) -> None:
         self._engine = engine
         self._pending: Pending | None = None
         self._paused_reading = False
@@ -60,7 +87,10 @@ class HttpProtocol(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep a half-closed connection for the answers that are owed."""
         self._eof = True
-        return self._pending is not None or self._paused_writing
+        if self._pending is not None or self._paused_writing:
+            return True
+        self._close()
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it broke changes nothing
         """Let go of everything."""
@@ -78,9 +108,11 @@ class HttpProtocol(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on with the requests that came in the meantime."""
         self._paused_writing = False
-        if not self._transport.is_closing():
+        if self._transport.is_closing():
+            return
+        if self._timed is None:  # else a phase has begun, whose deadline stands
             self._set_deadline(self._engine.timeouts.keep_alive)
-            self._advance()
+        self._advance()
 
     # What the engine calls
 
@@ -94,11 +126,11 @@ class HttpProtocol(asyncio.Protocol):
         self._expires = 0.0
         if self._pending is not None:
             self._deliver()
-        elif self._paused_writing or self._connection.phase is Phase.CLOSED:
+        elif self._paused_writing or self._transport.is_closing():
             self._transport.abort()
         elif self._connection.idle:
-            self._transport.close()
-        elif self._connection.phase is not Phase.ANSWER:
+            self._close()
+        else:
             self._refuse(ProtocolError("the request took too long", status=408))
 
     def close_when_idle(self) -> None:
@@ -106,8 +138,8 @@ class HttpProtocol(asyncio.Protocol):
         if self._pending is not None:
             self._eof = True
             self._deliver()
-        elif not self._transport.is_closing():
-            self._transport.close()
+        else:
+            self._close()
 
     def abort(self) -> None:
         """Close without waiting for anything."""
@@ -129,16 +161,22 @@ class HttpProtocol(asyncio.Protocol):
                 self._await_rest()
                 break
             self._exchange(request)
+            if connection.idle and not self._eof:
+                break  # nothing more is there: the common case
         self._advancing = False
-        self._throttle()
+        if self._paused_reading or connection.buffered > READ_AHEAD:
+            self._throttle()
 
     def _await_rest(self) -> None:
         """Set the absolute deadline of the phase that has begun; more bytes of the same phase do not move it."""
         connection = self._connection
+        if self._transport.is_closing():
+            return
+        if self._eof:
+            self._close()
+            return
         if interim := connection.take_interim():
             self._transport.write(interim)
-        if self._eof and not self._transport.is_closing():
-            self._transport.close()
         if connection.idle or connection.phase is self._timed:
             return
         self._timed = connection.phase
@@ -166,17 +204,22 @@ class HttpProtocol(asyncio.Protocol):
         if pending is None:
             return
         now = time()
-        self._write(pending.answer(now), now)
+        self._write(self._engine.answer(pending, now), now)
         if not self._advancing:
             self._advance()
 
     def _write(self, response: Response, now: float) -> None:
         connection = self._connection
+        last = self._eof and not connection.buffered
+        try:
+            data = connection.send(response, now, close=last)
+        except StateError:
+            log.exception("a response cannot be written")
+            data = connection.send(FAILED, now, close=last)
         self._timed = None
-        self._transport.write(connection.send(response, now, close=self._eof and not connection.buffered))
+        self._transport.write(data)
         if connection.phase is Phase.CLOSED:
-            self._transport.close()
-            self._set_deadline(self._engine.timeouts.write)
+            self._close()
         elif not self._paused_writing:
             self._set_deadline(self._engine.timeouts.keep_alive)
 
@@ -184,6 +227,10 @@ class HttpProtocol(asyncio.Protocol):
         """Say what is wrong, as far as HTTP goes, and close."""
         self._engine.note_refusal(error)
         self._transport.write(self._connection.refuse(error, time()))
+        self._close()
+
+    def _close(self) -> None:
+        """Close when all is written; a peer that does not read is cut off, which asyncio's own close never does."""
         self._transport.close()
         self._set_deadline(self._engine.timeouts.write)
 

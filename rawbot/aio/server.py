@@ -29,28 +29,32 @@ class Server:
     def __init__(self, engine: Engine, listener: asyncio.Server) -> None:
         self._engine = engine
         self._listener = listener
+        self._names = [sock.getsockname() for sock in listener.sockets]  # which a closed socket has no more
 
     @property
     def port(self) -> int:
         """The TCP port that was bound: the real one when 0 was asked for."""
-        return int(self._listener.sockets[0].getsockname()[1])
+        return int(self._names[0][1])
 
     @property
     def addresses(self) -> list[str]:
         """What is listened on, as `host:port`."""
-        names = (sock.getsockname() for sock in self._listener.sockets)
-        return [f"[{n[0]}]:{n[1]}" if ":" in n[0] else f"{n[0]}:{n[1]}" for n in names]
+        return [f"[{n[0]}]:{n[1]}" if ":" in n[0] else f"{n[0]}:{n[1]}" for n in self._names]
 
     async def close(self) -> None:
         """Stop gracefully: see the top of the file. Cancelling this closes at once."""
         try:
-            self._engine.drain()
-            if not self._engine.busy:
-                self._listener.close()
-            await self._engine.finish()
+            if not self._engine.closed:
+                await self._settle()
         finally:
             self._listener.close()
             await self._engine.close()
+
+    async def _settle(self) -> None:
+        self._engine.drain()
+        if not self._engine.busy:
+            self._listener.close()
+        await self._engine.finish()
 
 
 @contextlib.asynccontextmanager
@@ -63,7 +67,7 @@ async def serve(app: App, *, host: str = "127.0.0.1", port: int = 8080) -> Async
     engine = app.engine(loop)
     try:
         listener = await loop.create_server(lambda: HttpProtocol(engine), host, port, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:  # the last for a name that cannot be one
         await engine.close()
         raise ConfigError(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}") from None
     server = Server(engine, listener)
@@ -80,7 +84,8 @@ def run(
 
     `on_ready(server)` is called once the socket listens; without it a line on stderr says where.
     """
-    asyncio.run(_main(app, host, port, on_ready or _announce))
+    with contextlib.suppress(asyncio.CancelledError):  # the second signal's
+        asyncio.run(_main(app, host, port, on_ready or _announce))
 
 
 async def _main(app: App, host: str, port: int, on_ready: Callable[[Server], None]) -> None:

@@ -3,6 +3,7 @@
 Engine room.
 """
 
+import math
 from dataclasses import dataclass, fields
 
 from rawbot.errors import ConfigError
@@ -27,5 +28,6 @@ class Timeouts:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not getattr(self, field.name) >= 0:
-                raise ConfigError(f"timeouts.{field.name} must not be negative")
+            seconds = getattr(self, field.name)
+            if not math.isfinite(seconds) or seconds < 0:
+                raise ConfigError(f"timeouts.{field.name} must be a finite number of seconds, 0 or more")

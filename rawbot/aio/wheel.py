@@ -7,7 +7,10 @@ holds it looks again when the old one comes (CPython 3.11).
 
 import asyncio
 import heapq
+import logging
 from typing import Protocol
+
+log = logging.getLogger("rawbot")
 
 TICK = 0.05
 """Seconds by which a deadline may come late."""
@@ -71,6 +74,12 @@ class TimerWheel:
         now = self._loop.time()
         while self._due and self._due[0] * TICK <= now:
             for timed in self._buckets.pop(heapq.heappop(self._due)):
-                timed.on_deadline()
-        self._handle = None
+                _ring(timed)
         self._schedule()
+
+
+def _ring(timed: Timed) -> None:
+    try:
+        timed.on_deadline()
+    except Exception:
+        log.exception("a deadline failed")  # the others of this turn, and all later ones, must come all the same

@@ -2,6 +2,7 @@
 
 Layer 2, pure. h11 parses; this file decides how much of the peer's bytes h11 gets to see and when:
 
+- h11 parses heads and chunks. A body whose length the head tells is as many bytes, and h11 is not asked about it.
 - The head is held back until its blank line is there, so its size is bounded however it arrives; h11 alone bounds only
   heads that are incomplete (a 100 KB head in one piece passes).
 - Each request has an h11 object of its own (1.3 µs), used for reading only. Responses are written in `responses`.
@@ -16,7 +17,6 @@ Layer 2, pure. h11 parses; this file decides how much of the peer's bytes h11 ge
 
 import enum
 import re
-from collections.abc import Iterable
 
 import h11
 
@@ -68,7 +68,7 @@ class HttpConnection:
         self._scanned = 0
         self._parser: h11.Connection | None = None
         self._request: Request | None = None
-        self._body: list[bytes] = []
+        self._body = bytearray()
         self._body_size = 0
         self._chunked = False
         self._head_only = False
@@ -96,7 +96,7 @@ class HttpConnection:
 
         Raises `ProtocolError` or `LimitError`, to be answered with `refuse`.
         """
-        if self.phase is Phase.HEAD and not self._begin():
+        if self.phase is Phase.HEAD and (not self._buffer or not self._begin()):
             return None
         if self.phase is Phase.BODY:
             return self._read_body()
@@ -132,6 +132,7 @@ class HttpConnection:
         self.phase = phase
         if phase is Phase.CLOSED:
             self._buffer.clear()
+            self._body.clear()
 
     def _begin(self) -> bool:
         """Parse the head once it is whole."""
@@ -142,14 +143,15 @@ class HttpConnection:
         event = self._parse(self._take(end))
         if not isinstance(event, h11.Request):
             raise ProtocolError("not an HTTP request")
+        if not event.http_version.startswith(b"1."):
+            raise ProtocolError("not a version of HTTP that is spoken here", status=505)
         path, query = _split_target(event.target, self._limits)
-        headers: Headers = event.headers
+        # not list(event.headers), whose iteration is h11's own Python: 2 µs
+        headers: Headers = [(name.lower(), value) for name, value in event.headers.raw_items()]
         self._request = Request(
             event.method.decode("ascii"), path, query, headers, b"", event.http_version.decode("ascii"), self._peer
         )
         self._version = event.http_version
-        self._head_only = event.method == b"HEAD"
-        self._keep = _keeps_alive(event.http_version, headers)
         self._frame(headers)
         self._wants_continue = parser.they_are_waiting_for_100_continue
         self._move(Phase.BODY)
@@ -160,6 +162,7 @@ class HttpConnection:
         buffer = self._buffer
         while buffer[:2] == b"\r\n":  # RFC 9112, section 2.2: empty lines before a request are skipped
             del buffer[:2]
+        self._head_only = buffer.startswith(b"HEAD ")  # before h11 sees it: a refusal goes by it too
         if buffer and buffer[0] not in _METHOD_START and buffer != b"\r":
             raise ProtocolError("not an HTTP request")
         found = _BLANK_LINE.search(buffer, max(0, self._scanned - 2))
@@ -173,46 +176,52 @@ class HttpConnection:
         return size if found else None
 
     def _frame(self, headers: Headers) -> None:
-        """Note how the body is delimited; h11 has checked that the fields agree with each other."""
-        self._body = []
-        self._body_size = 0
+        """Note how the body is delimited, and whether the connection stays (RFC 9112, sections 6 and 9.3).
+
+        h11 has checked each field, but not whether both kinds of length are there.
+        """
         self._chunked = False
+        length = None
+        options: set[bytes] = set()
         for name, value in headers:
-            if name == b"transfer-encoding":
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"connection":
+                options.update(option.strip().lower() for option in value.split(b","))
+            elif name == b"transfer-encoding":
                 self._chunked = True
-            elif name == b"content-length":
-                self._body_size = int(value)
-        if self._chunked:
-            self._body_size = 0
-        elif self._body_size > self._limits.max_body_size:
+        self._keep = b"close" not in options and (self._version >= b"1.1" or b"keep-alive" in options)
+        if self._chunked and (length is not None or self._version < b"1.1"):
+            # RFC 9112, section 6.1: whoever stands before us may have read it the other way
+            raise ProtocolError("the body is delimited in two ways, or in one that its version does not know")
+        self._body_size = length or 0
+        if self._body_size > self._limits.max_body_size:
             raise LimitError("the body is too long", status=413)
 
     def _read_body(self) -> Request | None:
-        """Give the body's bytes to h11 until it says that the message is whole."""
-        if self._chunked:
-            event = self._parse(self._take(len(self._buffer)))
-        else:
-            event = self._parse(self._take(min(self._body_size, len(self._buffer))))
+        """Take a counted body as it is, which saves 11 µs; of a chunked one h11 says what it is and where it ends."""
+        if not self._chunked:
+            if len(self._buffer) < self._body_size:
+                return None
+            return self._complete(self._take(self._body_size))
+        event = self._parse(self._take(len(self._buffer)))
         while isinstance(event, h11.Data):
-            self._body.append(bytes(event.data))
-            if self._chunked:
-                self._body_size += len(event.data)
-            else:
-                self._body_size -= len(event.data)
-            if self._body_size > self._limits.max_body_size:
+            self._body += event.data
+            if len(self._body) > self._limits.max_body_size:
                 raise LimitError("the body is too long", status=413)
             event = self._parse()
         if not isinstance(event, h11.EndOfMessage):
             return None
-        return self._complete()
-
-    def _complete(self) -> Request | None:
-        if self._chunked and self._parser is not None:
+        if self._parser is not None:
             self._buffer[:0] = self._parser.trailing_data[0]
+        body = bytes(self._body)
+        self._body.clear()  # an idle connection keeps nothing
+        return self._complete(body)
+
+    def _complete(self, body: bytes) -> Request | None:
         request, self._request, self._parser = self._request, None, None
         if request is not None:
-            request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._body = []
+            request.body = body
         self._move(Phase.ANSWER)
         return request
 
@@ -249,12 +258,3 @@ def _split_target(target: bytes, limits: Limits) -> tuple[str, str]:
 def _path_start(text: str) -> int:
     """Return where the authority at the front of a text ends."""
     return next((i for i, c in enumerate(text) if c in "/?#"), len(text))
-
-
-def _keeps_alive(version: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Tell whether the connection stays after the answer (RFC 9112, section 9.3)."""
-    tokens: set[bytes] = set()
-    for name, value in headers:
-        if name == b"connection":
-            tokens.update(token.strip().lower() for token in value.split(b","))
-    return b"close" not in tokens and (version >= b"1.1" or b"keep-alive" in tokens)

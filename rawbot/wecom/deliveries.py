@@ -4,7 +4,9 @@ Layer 3, pure: a `Source` that the shell drains. Source of the rules: developer.
 (plain JSON, one use per URL, valid for an hour).
 """
 
+import heapq
 from collections import deque
+from itertools import count
 
 import orjson
 
@@ -30,16 +32,18 @@ class Deliveries(Source):
         self.lost = 0
         self._max_waiting = max_waiting
         self._ready: deque[OutgoingRequest] = deque()
-        self._later: list[tuple[float, OutgoingRequest]] = []
+        self._later: list[tuple[float, int, OutgoingRequest]] = []
+        """A heap by the time of the next try; the number keeps the order of those with the same."""
+        self._number = count()
         self._tries: dict[int, int] = {}
 
     def can_post(self, url: str) -> bool:
         """Tell whether a body for this URL would be sent."""
-        return bool(url) and self.enabled
+        return bool(url) and self.enabled and len(self) < self._max_waiting
 
     def post(self, url: str, body: bytes, *, expires_at: float) -> None:
         """Send this body as soon as the shell can; `expires_at` is the end of the URL's life, Unix seconds."""
-        if not self.can_post(url) or len(self) >= self._max_waiting:
+        if not self.can_post(url):
             self.lost += 1
             return
         self._ready.append(OutgoingRequest("POST", url, body, _HEADERS, expires_at))
@@ -64,7 +68,7 @@ class Deliveries(Source):
         if tries == len(RETRY_AFTER):
             return self._forget(request, lost=True)
         self._tries[id(request)] = tries + 1
-        self._later.append((now + RETRY_AFTER[tries], request))
+        heapq.heappush(self._later, (now + RETRY_AFTER[tries], next(self._number), request))
         return True
 
     def tick(self, now: float) -> None:
@@ -79,10 +83,8 @@ class Deliveries(Source):
         return len(self._ready) + len(self._later)
 
     def _revive(self, now: float) -> None:
-        due = [request for at, request in self._later if at <= now]
-        if due:
-            self._later = [(at, request) for at, request in self._later if at > now]
-            self._ready.extend(due)
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heapq.heappop(self._later)[2])
 
     def _forget(self, request: OutgoingRequest, *, lost: bool) -> bool:
         self._tries.pop(id(request), None)

@@ -28,6 +28,7 @@ from rawbot.wecom.messages import (
     Image,
     Message,
     Refresh,
+    Text,
     UserMessage,
     Video,
     contents,
@@ -37,7 +38,7 @@ from rawbot.wecom.messages import (
     encode_stream,
     strip_mention,
 )
-from rawbot.wecom.stream_table import StreamTable
+from rawbot.wecom.stream_table import StreamLimits, StreamTable, Voice
 from rawbot.wecom.streams import Stream
 from rawbot.wecom.texts import WeComTexts
 
@@ -45,6 +46,9 @@ PLATFORM = "wecom"
 
 EVENT_DEADLINE = 4.0
 """Seconds after which an event is answered with what there is; the platform gives up at five (doc 101027)."""
+
+TICK = 0.25
+"""Seconds for which `receive` does not look for time-outs again; no time-out here is meant more exactly."""
 
 _JSON = b"application/json"
 
@@ -65,7 +69,7 @@ class WeComEndpoint(Endpoint):
     - `replay_window`: seconds for which a msgid is remembered, `max_remembered` at the most: a callback repeated
       within it never reaches the bot twice. `clock_window`: refuse callbacks whose timestamp is further off than
       these seconds; None, the default, trusts no clock.
-    - `watchdog`, `keep`, `max_streams`, `max_bytes`, `max_text_bytes`: see `StreamTable`.
+    - `watchdog`, `keep`, `max_streams`, `max_bytes`, `max_text_bytes`: see `StreamLimits`.
     - `texts`: what rawbot itself says to users. `entropy(n)`: n random bytes.
 
     Raises `ConfigError` for a setting that cannot work. `receive` answers every request and raises nothing.
@@ -94,35 +98,22 @@ class WeComEndpoint(Endpoint):
         texts: WeComTexts | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        if not 0 <= first_hold < EVENT_DEADLINE or not 0 <= refresh_hold < EVENT_DEADLINE:
-            raise ConfigError(f"first_hold and refresh_hold lie between 0 and {EVENT_DEADLINE:.0f} seconds")
-        if clock_window is not None and clock_window <= 0:
-            raise ConfigError("clock_window is a number of seconds above 0, or None")
-        self._ciphers = [
-            WeComCrypto(t, k, receive_id=receive_id, entropy=entropy) for t, k in ((token, encoding_aes_key), *previous)
-        ]
+        pairs = ((token, encoding_aes_key), *previous)
+        self._ciphers = [WeComCrypto(t, k, receive_id=receive_id, entropy=entropy) for t, k in pairs]
         self._bot_name = bot_name
-        self._first_hold = first_hold
-        self._refresh_hold = refresh_hold
-        self._clock_window = clock_window
+        self._first_hold = _demand_seconds("first_hold", first_hold)
+        self._refresh_hold = _demand_seconds("refresh_hold", refresh_hold)
+        self._clock_window = _demand_window(clock_window)
         self._texts = texts or WeComTexts()
         self.failures: Counter[int] = Counter()
         """How often callbacks were refused, by the vendor's -400xx code; 0 counts what has none."""
         self.deliveries = Deliveries()
         self.source = self.deliveries
-        self.streams = StreamTable(
-            boot_id=entropy(6).hex(),
-            texts=self._texts,
-            waiting=waiting,
-            deliveries=self.deliveries,
-            feedback=feedback,
-            watchdog=watchdog,
-            keep=keep,
-            max_streams=max_streams,
-            max_bytes=max_bytes,
-            max_text_bytes=max_text_bytes,
-        )
+        limits = StreamLimits(watchdog, keep, max_streams, max_bytes, max_text_bytes)
+        voice = Voice(self._texts, waiting, feedback)
+        self.streams = StreamTable(entropy(6).hex(), limits, voice, self.deliveries)
         self._remembered: ExpiringDict[str, str | EventReply] = ExpiringDict(replay_window, max_remembered)
+        self._ticked = 0.0
         self._draining = False
 
     def __repr__(self) -> str:
@@ -130,21 +121,29 @@ class WeComEndpoint(Endpoint):
 
     def receive(self, request: Request, now: float) -> Exchange:
         """Answer one callback (`Endpoint.receive`): 403 for a wrong signature, 400 for what cannot be read."""
-        self.tick(now)
+        if not 0 <= now - self._ticked < TICK:
+            self.tick(now)
         try:
             query = _decode_query(request.query)
+            self._check_clock(query, now)
             if request.method == "GET":
                 return self._verify_url(query)
-            return self._open(query, request.body, now)
+            return self._receive_callback(query, request.body, now)
         except ProtocolError as error:
             self.failures[error.code or 0] += 1
             return refuse(error)
 
     def tick(self, now: float) -> None:
         """Let time pass: the watchdog, forgetting, second tries of deliveries."""
+        self._ticked = now
         self.streams.tick(now)
         self._remembered.expire(now)
         self.deliveries.tick(now)
+
+    def start(self, now: float) -> None:
+        """Take on messages (again)."""
+        self.tick(now)
+        self._draining = False
 
     def drain(self, now: float) -> None:
         """Open no stream any more: whoever writes now is told that the bot is restarting."""
@@ -164,9 +163,7 @@ class WeComEndpoint(Endpoint):
         _, message = self._decrypt(query, echostr.encode())
         return Answer(Response(200, message))
 
-    def _open(self, query: dict[str, str], body: bytes, now: float) -> Exchange:
-        if self._clock_window is not None:
-            self._check_clock(_demand(query, "timestamp"), now)
+    def _receive_callback(self, query: dict[str, str], body: bytes, now: float) -> Exchange:
         crypto, plaintext = self._decrypt(query, decode_envelope(body))
         return self._dispatch(decode_message(plaintext), _Seal(crypto, query["nonce"]), now)
 
@@ -175,7 +172,7 @@ class WeComEndpoint(Endpoint):
         signature = _demand(query, "msg_signature").encode()
         timestamp = _demand(query, "timestamp").encode()
         nonce = _demand(query, "nonce").encode()
-        failure = CryptoError("the signature does not fit", status=403, code=SIGNATURE_ERROR)
+        failure: CryptoError | None = None
         for crypto in self._ciphers:
             if not crypto.verify(signature, timestamp, nonce, encrypted):
                 continue
@@ -185,26 +182,29 @@ class WeComEndpoint(Endpoint):
                 failure = error
                 if error.code == RECEIVE_ID_ERROR:
                     break
-        raise failure
+        raise failure or CryptoError("the signature does not fit", status=403, code=SIGNATURE_ERROR)
 
-    def _check_clock(self, timestamp: str, now: float) -> None:
+    def _check_clock(self, query: dict[str, str], now: float) -> None:
+        if self._clock_window is None:
+            return
+        timestamp = _demand(query, "timestamp")
         if not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:  # noqa: PLR2004 - 30,000 years
             raise ProtocolError("the timestamp is not a number of seconds", status=403)
-        if self._clock_window is not None and abs(now - int(timestamp)) > self._clock_window:
+        if abs(now - int(timestamp)) > self._clock_window:
             raise ProtocolError("the timestamp lies outside of the clock window", status=403)
 
     def _dispatch(self, message: Message, seal: "_Seal", now: float) -> Exchange:
         if isinstance(message, Refresh):
             return self._refresh(message, seal, now)
         known = self._remembered.get(message.msgid, now)
-        if isinstance(message, UserMessage):
-            if known is None:
-                return self._begin(message, seal, now)
-            stream = self.streams.get(known, now) if isinstance(known, str) else None
-            # a repetition that outlived its stream: nobody looks at that bubble any more
-            return self._first_answer(stream, message, None, seal, now) if stream else Answer(Response(200))
         if isinstance(known, EventReply):
             return self._event_answer(known, None, seal, now)
+        if isinstance(known, str):
+            stream = self.streams.get(known, now)
+            # a repetition that outlived its stream: nobody looks at that bubble any more
+            return self._first_answer(stream, message, None, seal, now) if stream else Answer(Response(200))
+        if isinstance(message, UserMessage):
+            return self._begin(message, seal, now)
         return self._begin_event(message, seal, now)
 
     def _begin(self, message: UserMessage, seal: "_Seal", now: float) -> Exchange:
@@ -216,7 +216,7 @@ class WeComEndpoint(Endpoint):
         self._remembered.set(message.msgid, stream.id, now)
         text = message.text
         if message.chattype == "group":
-            text = strip_mention(text, self._bot_name)
+            text = strip_mention(text, bot_name=self._bot_name)
         event = Event(
             kind=MESSAGE,
             platform=PLATFORM,
@@ -231,7 +231,7 @@ class WeComEndpoint(Endpoint):
         return self._first_answer(stream, message, event, seal, now)
 
     def _first_answer(
-        self, stream: Stream, message: UserMessage, event: Event | None, seal: "_Seal", now: float
+        self, stream: Stream, message: Message, event: Event | None, seal: "_Seal", now: float
     ) -> Exchange:
         if not self._first_hold or stream.ended:
             return Answer(seal.response(stream.frame(message.msgid, first=True), now), event)
@@ -245,7 +245,7 @@ class WeComEndpoint(Endpoint):
         stream = self.streams.get(message.stream_id, now)
         if stream is None:
             return Answer(seal.response(encode_stream(message.stream_id, self._texts.unknown, finish=True), now))
-        if stream.news or not self._refresh_hold:
+        if stream.has_news(message.msgid) or not self._refresh_hold:
             return Answer(seal.response(stream.frame(message.msgid), now))
         pending = Pending(None, now + self._refresh_hold, lambda at: seal.response(stream.frame(message.msgid), at))
         stream.wait(pending)
@@ -276,7 +276,9 @@ class WeComEndpoint(Endpoint):
         return pending
 
     @staticmethod
-    def _attachments(message: UserMessage, key: bytes, now: float) -> list[Attachment]:
+    def _attachments(message: UserMessage, key: bytes, now: float) -> Sequence[Attachment]:
+        if message.quote is None and isinstance(message.content, Text):
+            return ()
         return [
             WeComAttachment(
                 type(part).__name__.lower(),
@@ -314,7 +316,7 @@ class _Seal:
 
 
 def _chat(message: Message) -> str:
-    """Name the conversation so that two bots, or a user's chat and a group, never share one."""
+    """Name the conversation: the group, or else the user, with this bot."""
     return f"{message.aibotid}/{message.chatid or message.sender}"
 
 
@@ -323,12 +325,24 @@ def _decode_query(query: str) -> dict[str, str]:
     if not query.isascii():
         raise ProtocolError("the query is not ASCII")
     decoded: dict[str, str] = {}
-    for part in query.split("&"):
+    for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
         if name in decoded:
             raise ProtocolError("a query parameter is given twice")
         decoded[name] = unquote(value) if "%" in value else value
     return decoded
+
+
+def _demand_seconds(name: str, value: float) -> float:
+    if not 0 <= value < EVENT_DEADLINE:
+        raise ConfigError(f"{name} lies between 0 and {EVENT_DEADLINE:.0f} seconds")
+    return value
+
+
+def _demand_window(seconds: float | None) -> float | None:
+    if seconds is not None and not seconds > 0:
+        raise ConfigError("clock_window is a number of seconds above 0, or None")
+    return seconds
 
 
 def _demand(query: dict[str, str], name: str) -> str:

@@ -7,10 +7,10 @@ An event is no bubble: what is written to a card event goes out through its resp
 from collections.abc import Sequence
 
 from rawbot.errors import StateError
-from rawbot.exchange import Pending
+from rawbot.exchange import MESSAGE, CancelReason, Pending
 from rawbot.wecom.cards import Card, check_card
 from rawbot.wecom.deliveries import LIFETIME, Deliveries
-from rawbot.wecom.markdown import TEXT_LIMIT, clean, is_visible, split
+from rawbot.wecom.markdown import TEXT_LIMIT, clean, is_visible, shorten, with_notice
 from rawbot.wecom.messages import (
     CardEvent,
     EnterChat,
@@ -42,37 +42,38 @@ class EventReply:
     answered, and writing raises `StateError`.
     """
 
-    __slots__ = ("_deliveries", "_event", "_now", "_parts", "_pending", "_texts", "answer", "finished")
+    __slots__ = (
+        "_deliveries", "_expires_at", "_parts", "_pending", "_response_url", "_task_id", "_texts", "_type", "answer",
+        "finished", "kind",
+    )  # fmt: skip
 
     def __init__(self, event: Message, now: float, deliveries: Deliveries, texts: WeComTexts) -> None:
+        self.kind = _kind(event)
+        """The event's name, as the vendor spells it."""
         self.answer: bytes | None = None
         """The passive reply before encryption; None as long as it is open."""
         self.finished = False
-        self._event = event
-        self._now = now
+        # not the event itself: replies are remembered for repetitions, and it holds all that was said
+        self._type = type(event)
+        self._task_id = event.task_id if isinstance(event, CardEvent) else ""
+        self._response_url = event.response_url
+        self._expires_at = now + LIFETIME
         self._deliveries = deliveries
         self._texts = texts
         self._parts: list[str] = []
         self._pending: list[Pending] = []
 
     def __repr__(self) -> str:
-        return f"<EventReply to {type(self._event).__name__}>"
+        return f"<EventReply to {self._type.__name__}>"
 
     @property
     def answerable(self) -> bool:
         """Whether the platform takes anything but an empty answer to this event."""
-        return isinstance(self._event, EnterChat | CardEvent)
-
-    @property
-    def kind(self) -> str:
-        """The event's name, as the vendor spells it."""
-        if isinstance(self._event, UnknownEvent):
-            return self._event.name
-        return _NAMES[type(self._event)]
+        return self._type in (EnterChat, CardEvent)
 
     @property
     def text(self) -> str:
-        """All that was written so far."""
+        """All that was written so far; nothing of it is kept when the reply is finished."""
         return "".join(self._parts)
 
     def write(self, text: str) -> None:
@@ -84,62 +85,53 @@ class EventReply:
 
     def replace(self, text: str) -> None:
         """Write this text in place of all that was written before."""
-        self._demand_open()
         self._parts.clear()
         self.write(text)
 
     def card(self, card: Card) -> None:
         """Welcome with a card. Raises `CardError`, or `StateError` where no new card may come."""
         self._demand_open()
-        if not isinstance(self._event, EnterChat):
+        if self._type is not EnterChat:
             raise StateError("only enter_chat is answered with a new card; a card event takes update_card")
         check_card(card)
         self._answer_with(encode_card(card))
 
-    def update_card(self, card: Card, userids: Sequence[str] = ()) -> None:
+    def update_card(self, card: Card, *, userids: Sequence[str] = ()) -> None:
         """Change the card whose button was pressed, for these users or, without any, for all who see it.
 
         The task_id must be that of the event. Raises `CardError`, or `StateError` when it is not a card event or the
         time for it is over.
         """
         self._demand_open()
-        if not isinstance(self._event, CardEvent):
+        if self._type is not CardEvent:
             raise StateError("only a template_card_event is answered with a changed card")
         check_card(card)
-        if card.get("task_id") != self._event.task_id:
+        if card.get("task_id") != self._task_id:
             raise StateError("task_id: must be that of the card whose button was pressed")
-        self._answer_with(encode_card_update(card, userids))
+        self._answer_with(encode_card_update(card, userids=userids))
 
     def finish(self) -> None:
         """End the reply as it is."""
-        if self.finished:
-            return
-        text = self.text
-        if isinstance(self._event, EnterChat) and self.answer is None and is_visible(text):
-            self.answer = encode_text(split(text, TEXT_LIMIT)[0])
-        elif isinstance(self._event, CardEvent) and is_visible(text):
-            body = encode_markdown(split(text, TEXT_LIMIT)[0])
-            self._deliveries.post(self._event.response_url, body, expires_at=self._now + LIFETIME)
+        if self._type is CardEvent and is_visible(self.text):
+            body = encode_markdown(self._fit())
+            self._deliveries.post(self._response_url, body, expires_at=self._expires_at)
         self.close()
 
     def fail(self) -> None:
         """End the reply after an exception; after a card event the user is told, a failed welcome is left out."""
-        if isinstance(self._event, CardEvent) and not self.finished:
-            self._parts.append(f"\n\n{self._texts.failed}" if self._parts else self._texts.failed)
-        elif not self.finished:
-            self._parts.clear()
+        if not self.finished:
+            self._parts = [with_notice(self.text, self._texts.failed)] if self._type is CardEvent else []
         self.finish()
 
-    def cancel(self, *, shutdown: bool = False) -> None:  # noqa: ARG002 - an event has no bubble to explain it in
+    def cancel(self, reason: CancelReason) -> None:  # noqa: ARG002 - an event has no bubble to explain it in
         """End the reply because the handler was stopped."""
         self.finish()
 
     def time_out(self) -> bytes:
         """Return the answer as it is now; from here on it is the answer, whatever the handler does later."""
-        if self.answer is None and isinstance(self._event, EnterChat) and is_visible(self.text):
-            self.answer = encode_text(split(self.text, TEXT_LIMIT)[0])
         if self.answer is None:
-            self.answer = EMPTY
+            welcome = self._type is EnterChat and is_visible(self.text)
+            self.answer = encode_text(self._fit()) if welcome else EMPTY
         return self.answer
 
     def wait(self, pending: Pending) -> None:
@@ -150,9 +142,14 @@ class EventReply:
     def close(self) -> None:
         """Fix the answer and wake who waits for it."""
         self.finished = True
-        if self.answer is None:
-            self.answer = EMPTY
+        self.time_out()
+        self._parts.clear()
         self._wake()
+
+    def _fit(self) -> str:
+        """Return what was written, as much of it as one message holds."""
+        text = self.text
+        return text if len(text.encode()) <= TEXT_LIMIT else shorten(text, self._texts.cut)[0]
 
     def _demand_open(self) -> None:
         if self.finished:
@@ -168,3 +165,9 @@ class EventReply:
         pending, self._pending = self._pending, []
         for waiting in pending:
             waiting.wake()
+
+
+def _kind(event: Message) -> str:
+    """Name an event. One that calls itself `message` must not be taken for what a user wrote."""
+    name = event.name if isinstance(event, UnknownEvent) else _NAMES[type(event)]
+    return "event" if name in ("", MESSAGE) else name

@@ -1,4 +1,4 @@
-"""Text as WeCom shows it: where to cut it, and whether anything of it can be seen.
+"""Text as WeCom shows it: where to cut it, how to end it, and whether anything of it can be seen.
 
 Layer 3, pure. A stream's content and a response_url's markdown hold 20,480 bytes each (docs 101031, 101138).
 """
@@ -11,9 +11,16 @@ TEXT_LIMIT = 20_480
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^\n]*)$", re.MULTILINE)
 _THINK = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+_TAGS = re.compile("</?think>")
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Me"))
+"""Unicode categories: controls, formats, surrogates, blanks, and marks that need a letter. What is merely unassigned
+(Cn) may be an emoji younger than this Python, and is seen."""
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters by category, blank on the screen: Hangul fillers and the empty Braille pattern."""
 _LONGEST_OPENING = 80
-"""Characters of a fence's first line that may be repeated at the start of the tail."""
+"""Characters of a fence's first line that may be repeated where the fence is opened again."""
+_BELOW = _LONGEST_OPENING + 3
+"""Bytes that `with_notice` may put between a text and the notice: a closing fence and three line breaks."""
 _BOUNDARIES = ("\n\n", "\n", "。", ". ", " ")
 """Where a text may end, best first: paragraph, line, sentence, word."""
 
@@ -26,7 +33,14 @@ def is_visible(text: str) -> bool:
     """
     if "<think>" in text:
         text = _THINK.sub("", text)
-    return any(not c.isspace() and c not in _BLANKS and unicodedata.category(c)[0] != "C" for c in text)
+    return not is_blank(text)
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether not even a bubble that is still open would show anything: here thoughts count, if there are any."""
+    if "think>" in text:
+        text = _TAGS.sub("", text)
+    return all(c in _BLANKS or unicodedata.category(c) in _UNSEEN for c in text)
 
 
 def clean(text: str) -> str:
@@ -38,6 +52,46 @@ def clean(text: str) -> str:
     return text
 
 
+def prefix(text: str, limit: int) -> str:
+    """Return the front of a text: as many whole characters as `limit` bytes of UTF-8 hold."""
+    return text[:limit].encode()[:limit].decode("utf-8", "ignore")
+
+
+def without_thought(text: str) -> str:
+    """Return the text without the think block that it begins with; nothing is left of one that is still open."""
+    body = text.lstrip()
+    return body.partition("</think>")[2].lstrip() if body.startswith("<think>") else text
+
+
+def open_block(text: str) -> tuple[str, str]:
+    """Return what closes the think block or code fence that a text leaves open and what opens it again, or "" twice."""
+    if text.rfind("<think>") > text.rfind("</think>"):
+        return "</think>", "<think>"
+    fences = _fences(text)
+    if fences and fences[-1].open and len(fences[-1].opening) <= _LONGEST_OPENING:
+        return f"\n{fences[-1].marker}", f"{fences[-1].opening}\n"
+    return "", ""
+
+
+def with_notice(text: str, notice: str) -> str:
+    """Return the text with a sentence of ours below it, outside of the block that the text may leave open."""
+    if not notice:
+        return text
+    return notice if is_blank(text) else f"{text}{open_block(text)[0]}\n\n{notice}"
+
+
+def shorten(text: str, notice: str) -> tuple[str, str]:
+    """Return as much of the text's front as `TEXT_LIMIT` holds with a notice below it, and what it does not hold.
+
+    Thoughts are the first to go when there is too little room.
+    """
+    room = TEXT_LIMIT - len(notice.encode()) - _BELOW
+    if len(text.encode()) > room:
+        text = without_thought(text)
+    head, tail = split(text, room)
+    return with_notice(head.rstrip(), notice), tail
+
+
 def split(text: str, limit: int) -> tuple[str, str]:
     """Cut a text in two, the head at most `limit` bytes of UTF-8.
 
@@ -47,7 +101,7 @@ def split(text: str, limit: int) -> tuple[str, str]:
     """
     if len(text) * 4 <= limit or len(text.encode()) <= limit:
         return text, ""
-    head = text.encode()[:limit].decode("utf-8", "ignore")
+    head = prefix(text, limit)
     spans = _fences(head)
     half = len(head) // 2
     for boundary in _BOUNDARIES:
@@ -61,11 +115,12 @@ def split(text: str, limit: int) -> tuple[str, str]:
 class _Fence:
     """A code fence: where it begins and ends, its marker and its opening line."""
 
-    __slots__ = ("end", "marker", "opening", "start")
+    __slots__ = ("end", "marker", "open", "opening", "start")
 
-    def __init__(self, start: int, marker: str, opening: str) -> None:
+    def __init__(self, start: int, end: int, marker: str, opening: str) -> None:
         self.start = start
-        self.end = -1
+        self.end = end
+        self.open = True
         self.marker = marker
         self.opening = opening
 
@@ -75,13 +130,11 @@ def _fences(text: str) -> list[_Fence]:
     fences: list[_Fence] = []
     for line in _FENCE.finditer(text):
         marker, info = line[1], line[2].strip()
-        current = fences[-1] if fences and fences[-1].end < 0 else None
-        if current is None:
-            fences.append(_Fence(line.start(), marker, line[0]))
-        elif not info and marker[0] == current.marker[0] and len(marker) >= len(current.marker):
-            current.end = line.end()
-    if fences and fences[-1].end < 0:
-        fences[-1].end = len(text)
+        if not fences or not fences[-1].open:
+            fences.append(_Fence(line.start(), len(text), marker, line[0]))
+        elif not info and marker.startswith(fences[-1].marker):
+            fences[-1].end = line.end()
+            fences[-1].open = False
     return fences
 
 
@@ -101,7 +154,7 @@ def _last_outside(text: str, boundary: str, fences: list[_Fence], least: int) ->
 def _split_fence(text: str, fence: _Fence, limit: int) -> tuple[str, str]:
     """Cut inside a fence, at a line's end if there is one, and make both parts whole."""
     closing = f"\n{fence.marker}"
-    head = text.encode()[: max(limit - len(closing), 0)].decode("utf-8", "ignore")
+    head = prefix(text, max(limit - len(closing), 0))
     body = fence.start + len(fence.opening) + 1
     newline = head.rfind("\n", max(body, len(head) // 2))
     cut = newline if newline >= 0 else len(head)

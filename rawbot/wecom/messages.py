@@ -19,51 +19,60 @@ Json = dict[str, Any]
 """A decoded JSON object: the codec is where `Any` ends."""
 
 
-@dataclass(slots=True)
-class Text:
+class Private:
+    """What a user sent: its repr tells the kind and nothing else, since words and URLs stay out of logs."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+@dataclass(slots=True, repr=False)
+class Text(Private):
     """`text`: what was typed. In groups it begins with the literal "@RobotName "."""
 
     content: str
 
 
-@dataclass(slots=True)
-class Image:
+@dataclass(slots=True, repr=False)
+class Image(Private):
     """`image`: an encrypted file that can be downloaded for five minutes."""
 
     url: str
 
 
-@dataclass(slots=True)
-class Voice:
+@dataclass(slots=True, repr=False)
+class Voice(Private):
     """`voice`: speech, already transcribed by the platform; there is no audio."""
 
     content: str
 
 
-@dataclass(slots=True)
-class File:
+@dataclass(slots=True, repr=False)
+class File(Private):
     """`file`: encrypted, downloadable for five minutes, up to 100 MB; the name where the platform tells it."""
 
     url: str
     filename: str = ""
 
 
-@dataclass(slots=True)
-class Video:
+@dataclass(slots=True, repr=False)
+class Video(Private):
     """`video`: as a file."""
 
     url: str
 
 
-@dataclass(slots=True)
-class Mixed:
+@dataclass(slots=True, repr=False)
+class Mixed(Private):
     """`mixed`: texts and images in the order in which the user arranged them."""
 
     items: "tuple[Content, ...]"
 
 
-@dataclass(slots=True)
-class Unknown:
+@dataclass(slots=True, repr=False)
+class Unknown(Private):
     """A kind of content that this version does not know."""
 
     msgtype: str
@@ -187,7 +196,7 @@ def decode_message(data: bytes) -> Message:
     return UserMessage(*common, content=_decode_content(raw), quote=quote)
 
 
-def strip_mention(text: str, bot_name: str | None = None) -> str:
+def strip_mention(text: str, *, bot_name: str | None = None) -> str:
     """Take the "@RobotName " off the front of a group message.
 
     Without `bot_name` the first word is taken off when it begins with `@`, which is right for names without spaces.
@@ -247,7 +256,7 @@ def encode_card(card: Json) -> bytes:
     return orjson.dumps({"msgtype": "template_card", "template_card": card})
 
 
-def encode_card_update(card: Json, userids: Iterable[str] = ()) -> bytes:
+def encode_card_update(card: Json, *, userids: Iterable[str] = ()) -> bytes:
     """Return the answer to a card event that changes the card, for these users or, without any, for all."""
     update: Json = {"response_type": "update_template_card", "template_card": card}
     if users := list(userids):
@@ -278,7 +287,7 @@ _CONTENTS: dict[str, Callable[[Json], Content]] = {
     "voice": lambda body: Voice(_str(body, "content")),
     "file": lambda body: File(_str(body, "url"), _str(body, "filename")),
     "video": lambda body: Video(_str(body, "url")),
-    "mixed": lambda body: Mixed(tuple(_decode_content(item) for item in _dicts(body, "msg_item"))),
+    "mixed": lambda body: Mixed(tuple(_decode_item(item) for item in _dicts(body, "msg_item"))),
 }
 
 
@@ -289,6 +298,11 @@ def _decode_content(holder: Json) -> Content:
     if decode is None:
         return Unknown(msgtype, holder.get(msgtype))
     return decode(_dict(holder, msgtype))
+
+
+def _decode_item(item: Json) -> Content:
+    """Decode an item of a mixed message. A mixed one inside is unknown to the vendor, and could nest without end."""
+    return Unknown("mixed", item.get("mixed")) if item.get("msgtype") == "mixed" else _decode_content(item)
 
 
 def _decode_event(common: tuple[str, str, str, str, str, str, Json], event: Json) -> Message:

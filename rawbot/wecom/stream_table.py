@@ -5,11 +5,12 @@ they leave it, and time-outs cost what they end and nothing else.
 """
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from rawbot.errors import ConfigError
 from rawbot.expiring import ExpiringDict
 from rawbot.wecom.deliveries import Deliveries
-from rawbot.wecom.markdown import TEXT_LIMIT
+from rawbot.wecom.markdown import TEXT_LIMIT, is_blank
 from rawbot.wecom.messages import UserMessage
 from rawbot.wecom.streams import Stream
 from rawbot.wecom.texts import WeComTexts
@@ -18,52 +19,67 @@ POLLING_ENDS = 360.0
 """Seconds after the message at which the platform stops asking (doc 100719)."""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """How long streams live and how much they may hold."""
+
+    watchdog: float
+    """Seconds after which an open stream's bubble is ended with a notice, before the platform gives it up."""
+    keep: float
+    """Seconds for which one that is over is still answered for; at least the six minutes of polling."""
+    max_streams: int
+    """Streams held, open and over. The oldest that are over go first; with only open ones left, none is opened."""
+    max_bytes: int
+    """Text and pictures held by all of them. The same happens at this bound, and replies take in no more and say so."""
+    max_text_bytes: int
+    """Text that one reply takes in; more than a bubble and its continuation is never shown."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.watchdog < POLLING_ENDS:
+            raise ConfigError(f"watchdog must lie below the {POLLING_ENDS:.0f} s after which polling ends")
+        if self.keep < POLLING_ENDS:
+            raise ConfigError(f"keep must be at least the {POLLING_ENDS:.0f} s for which the platform may ask")
+        if self.max_text_bytes < 2 * TEXT_LIMIT:
+            raise ConfigError(f"max_text_bytes must hold a bubble and its continuation: {2 * TEXT_LIMIT}")
+        if self.max_streams < 1 or self.max_bytes < self.max_text_bytes:
+            raise ConfigError("max_streams and max_bytes must leave room for one stream at least")
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What users see without the bot: `texts`, a bubble that is `waiting` for it, whether `feedback` is asked for."""
+
+    texts: WeComTexts
+    waiting: str
+    feedback: bool
+
+    def __post_init__(self) -> None:
+        if is_blank(self.waiting) and "<think>" not in self.waiting:
+            raise ConfigError("waiting must show something: an empty text may blank the bubble")
+
+
 class StreamTable:
     """Opens streams and keeps them till nobody can ask for them any more.
 
-    `watchdog`: seconds after which an open stream's bubble is ended. `keep`: seconds for which one that is over is
-    still answered for; at least the six minutes of polling. At most `max_streams` are held, and `max_bytes` of text
-    and pictures: the oldest that are over go first, and when only open ones are left, `open` refuses.
     `boot_id` makes the ids of this process its own.
     """
 
-    def __init__(
-        self,
-        *,
-        boot_id: str,
-        texts: WeComTexts,
-        waiting: str,
-        deliveries: Deliveries,
-        feedback: bool,
-        watchdog: float,
-        keep: float,
-        max_streams: int,
-        max_bytes: int,
-        max_text_bytes: int,
-    ) -> None:
-        if not 0 < watchdog < POLLING_ENDS:
-            raise ConfigError(f"watchdog must lie below the {POLLING_ENDS:.0f} s after which polling ends")
-        if keep < POLLING_ENDS:
-            raise ConfigError(f"keep must be at least the {POLLING_ENDS:.0f} s for which the platform may ask")
-        if max_text_bytes < 2 * TEXT_LIMIT:
-            raise ConfigError(f"max_text_bytes must hold a bubble and its continuation: {2 * TEXT_LIMIT}")
-        if max_streams < 1 or max_bytes < max_text_bytes:
-            raise ConfigError("max_streams and max_bytes must leave room for one stream at least")
-        self.texts = texts
-        self.waiting = waiting
+    def __init__(self, boot_id: str, limits: StreamLimits, voice: Voice, deliveries: Deliveries) -> None:
+        self.texts = voice.texts
+        self.waiting = voice.waiting
         self.deliveries = deliveries
-        self.max_text_bytes = max_text_bytes
+        self.max_text_bytes = limits.max_text_bytes
         self.bytes_held = 0
         self.unsettled = 0
         """Streams whose last frame the platform has not fetched."""
         self._boot_id = boot_id
-        self._feedback = feedback
-        self._watchdog = watchdog
-        self._max_streams = max_streams
-        self._max_bytes = max_bytes
+        self._feedback = voice.feedback
+        self._watchdog = limits.watchdog
+        self._max_streams = limits.max_streams
+        self._max_bytes = limits.max_bytes
         self._opened = 0
-        self._open: OrderedDict[str, tuple[float, Stream]] = OrderedDict()
-        self._over: ExpiringDict[str, Stream] = ExpiringDict(keep, max_streams, on_drop=self._forget)
+        self._open: OrderedDict[str, Stream] = OrderedDict()
+        self._over: ExpiringDict[str, Stream] = ExpiringDict(limits.keep, limits.max_streams, on_drop=self._forget)
         self._in_flight: dict[str, int] = {}
         self._now = 0.0
 
@@ -83,19 +99,17 @@ class StreamTable:
 
     def open(self, message: UserMessage, now: float) -> Stream | None:
         """Open the stream that answers a message; None when there is no room."""
-        self._make_room()
-        if len(self) >= self._max_streams or self.bytes_held >= self._max_bytes:
+        if not self._make_room(1, 1):
             return None
         stream = Stream(self.new_id(), message, now, self, feedback=self._feedback)
-        self._open[stream.id] = (now, stream)
+        self._open[stream.id] = stream
         self._in_flight[stream.sender] = self._in_flight.get(stream.sender, 0) + 1
         self.unsettled += 1
         return stream
 
     def get(self, stream_id: str, now: float) -> Stream | None:
         """Return the stream with this id, open or over."""
-        entry = self._open.get(stream_id)
-        return entry[1] if entry is not None else self._over.get(stream_id, now)
+        return self._open.get(stream_id) or self._over.get(stream_id, now)
 
     def in_flight(self, sender: str) -> int:
         """Count this sender's open streams. The platform allows three (doc 100719)."""
@@ -105,17 +119,18 @@ class StreamTable:
         """End the bubbles whose time is up and forget the streams that nobody will ask for."""
         self._now = now
         while self._open:
-            opened_at, stream = self._open[next(iter(self._open))]
-            if opened_at + self._watchdog > now:
+            stream = self._open[next(iter(self._open))]
+            if stream.opened_at + self._watchdog > now:
                 break
             stream.expire()
         self._over.expire(now)
 
-    def resize(self, added: int) -> None:
-        """Note that a stream holds so many bytes more, or less."""
+    def hold(self, added: int) -> bool:
+        """Note that an open stream holds so many bytes more, or less; False, and nothing noted, if there is no room."""
+        if added > 0 and not self._make_room(0, added):
+            return False
         self.bytes_held += added
-        if self.bytes_held > self._max_bytes:
-            self._make_room()
+        return True
 
     def end(self, stream: Stream) -> None:
         """Note that the bubble is over."""
@@ -131,9 +146,13 @@ class StreamTable:
         """Note that the platform has fetched the last frame."""
         self.unsettled -= 1
 
-    def _make_room(self) -> None:
-        while len(self._over) and (len(self) >= self._max_streams or self.bytes_held >= self._max_bytes):
+    def _make_room(self, streams: int, size: int) -> bool:
+        """Forget the oldest that are over till there is room for so many more streams and bytes; tell if there is."""
+        while len(self) + streams > self._max_streams or self.bytes_held + size > self._max_bytes:
+            if not len(self._over):
+                return False
             self._over.drop_oldest()
+        return True
 
     def _forget(self, _stream_id: str, stream: Stream) -> None:
         self.bytes_held -= stream.release()

@@ -1,0 +1,1 @@
+"""What rawbot costs, measured beside something known in the same run: `python -m benchmarks`."""

@@ -1,0 +1,260 @@
+"""The command line: demo, serve, simulate, doctor.
+
+Layer 4. A fault of the operator's is told in one line on stderr; the exit status is 0 when all went well, 1 when what
+was checked is not right, 2 when the command itself could not be carried out.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import io
+import logging
+import os
+import secrets
+import string
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rawbot import __version__
+from rawbot.aio.server import Server, run, serve, stop_signals
+from rawbot.demo import WECOM_PATH, make_app
+from rawbot.demonstration import demonstrate
+from rawbot.errors import ConfigError, ProtocolError, RawbotError
+from rawbot.simulate.wecom import Conversation, WeComPlatform
+from rawbot.simulate.wecom_rules import CONTENT_LIMIT
+from rawbot.targets import load_app
+from rawbot.terminal import Transcript
+from rawbot.wecom.diagnosis import diagnose
+
+TOKEN = "RAWBOT_WECOM_TOKEN"  # noqa: S105 - the name of a variable
+KEY = "RAWBOT_WECOM_ENCODING_AES_KEY"
+RECEIVE_ID = "RAWBOT_WECOM_RECEIVE_ID"
+
+REST_WITHIN = 2.0
+"""Seconds for which `simulate` waits for the second part of a long answer."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(prog="rawbot", description="A low-level asyncio server for chat bots.")
+    parser.add_argument("--version", action="version", version=f"rawbot {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    demo = commands.add_parser("demo", help="serve a demo bot and talk to it as WeCom would")
+    _add_address(demo, port=8080)
+    demo.add_argument("--once", action="store_true", help="exit after the conversation: 0 if all was right, else 1")
+    demo.set_defaults(command=_demo)
+
+    server = commands.add_parser("serve", help="serve an app until SIGINT or SIGTERM")
+    server.add_argument("target", metavar="TARGET", help="module:attribute or path/to/file.py[:attribute]")
+    _add_address(server, port=8080)
+    server.set_defaults(command=_serve)
+
+    simulate = commands.add_parser("simulate", help="be the platform and talk to a bot server")
+    wecom = simulate.add_subparsers(metavar="PLATFORM", required=True).add_parser("wecom", help="企业微信 AI bot")
+    wecom.add_argument("url", metavar="URL", help="the bot's callback URL")
+    _add_credentials(wecom)
+    wecom.add_argument("--text", action="append", help="what the user says; may be given several times")
+    wecom.add_argument("--chat", help="say it in the group with this id")
+    wecom.add_argument("--interval", type=float, default=1.0, help="seconds between two polls (default 1)")
+    wecom.set_defaults(command=_simulate)
+
+    doctor = commands.add_parser("doctor", help="say which step of a captured request fails, and why")
+    wecom = doctor.add_subparsers(metavar="PLATFORM", required=True).add_parser("wecom", help="企业微信 AI bot")
+    _add_credentials(wecom)
+    wecom.add_argument("--url", required=True, metavar="CAPTURED_URL", help="the whole URL that was requested")
+    wecom.add_argument("--body", type=Path, metavar="FILE", help="the body of a POST")
+    wecom.set_defaults(command=_doctor)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line; return the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # where the terminal knows no Chinese
+    try:
+        options = build_parser().parse_args(arguments)
+        status: int = options.command(options)
+    except (RawbotError, BrokenPipeError) as error:
+        print(f"rawbot: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
+    return status
+
+
+def _add_address(parser: argparse.ArgumentParser, *, port: int) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=port, help=f"port to listen on, 0 for a free one (default {port})")
+
+
+def _add_credentials(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--token", default=os.environ.get(TOKEN), help=f"default: ${TOKEN}")
+    parser.add_argument("--encoding-aes-key", default=os.environ.get(KEY), help=f"default: ${KEY}")
+    parser.add_argument("--receive-id", default=os.environ.get(RECEIVE_ID, ""), help=f"default: ${RECEIVE_ID} or empty")
+
+
+def _demand_credentials(options: argparse.Namespace) -> None:
+    if not options.token or not options.encoding_aes_key:
+        raise ConfigError(f"give --token and --encoding-aes-key, or set {TOKEN} and {KEY}")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    _log_to_stderr(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    run(load_app(options.target), host=options.host, port=options.port)
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    environ = dict(os.environ)
+    made = not (environ.get(TOKEN) and environ.get(KEY))
+    if made:
+        alphabet = string.ascii_letters + string.digits
+        environ[TOKEN] = "".join(secrets.choice(alphabet) for _ in range(24))
+        environ[KEY] = "".join(secrets.choice(alphabet) for _ in range(43))
+    environ.setdefault("RAWBOT_DEMO_DELAY", "0.2")  # slow enough to watch it grow
+    _log_to_stderr(_OneLine("         log │ %(levelname)s %(message)s"))
+    return asyncio.run(_run_demo(options, environ, made=made))
+
+
+class _OneLine(logging.Formatter):
+    """Tells an exception in one line: the demo raises one on purpose."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802, ANN401 - logging's name and type
+        return f"             │ {ei[0].__name__}: {ei[1]}"
+
+
+def _log_to_stderr(formatter: logging.Formatter) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logger = logging.getLogger("rawbot")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+
+
+async def _run_demo(options: argparse.Namespace, environ: dict[str, str], *, made: bool) -> int:
+    transcript = Transcript()
+    with stop_signals() as stopped:
+        async with serve(make_app(environ), host=options.host, port=options.port) as server:
+            url = f"http://{_reachable(server)}{WECOM_PATH}"
+            transcript.note(f"rawbot.demo:app answers on {url}")
+            conversation = asyncio.create_task(
+                demonstrate(url, environ[TOKEN], environ[KEY], environ.get(RECEIVE_ID, ""), transcript)
+            )
+            stopping = asyncio.create_task(stopped.wait())
+            await asyncio.wait((conversation, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not conversation.done():
+                conversation.cancel()
+                _cancel_this_task()  # closes at once: whoever would fetch the ends of the open bubbles is gone
+                return 130
+            stopping.cancel()
+            failures = conversation.result()
+            transcript.verdict(_summary(failures), good=not failures)
+            if not options.once:
+                _tell_how_to_connect(transcript, url, environ, made=made)
+                await stopped.wait()
+    return 1 if failures else 0
+
+
+def _cancel_this_task() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.cancel()
+
+
+def _summary(failures: int) -> str:
+    return f"{failures} step(s) went wrong" if failures else "the whole conversation was right"
+
+
+def _reachable(server: Server) -> str:
+    """Return an address of the server's that a client on this machine can use."""
+    return server.addresses[0].replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")  # noqa: S104 - read, not bound
+
+
+def _tell_how_to_connect(transcript: Transcript, url: str, environ: dict[str, str], *, made: bool) -> None:
+    lines = [
+        "",
+        "To connect a real bot: in the WeCom admin console make an AI bot (智能机器人) in API mode with a callback URL",
+        f"that leads here, for example https://bot.example.com{WECOM_PATH}, then start this with its two secrets:",
+        f"    {TOKEN}=… {KEY}=… \\",
+        "    python -m rawbot serve rawbot.demo:app --host 0.0.0.0 --port 8080",
+    ]
+    if made:
+        lines += [
+            "Or talk to this demo from another terminal:",
+            f"    python -m rawbot simulate wecom {url} \\",
+            f"      --token {environ[TOKEN]} --encoding-aes-key {environ[KEY]} --text Hello",
+        ]
+    for line in [*lines, "Serving. Ctrl-C stops."]:
+        transcript.note(line)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    _demand_credentials(options)
+    return asyncio.run(_run_simulation(options))
+
+
+async def _run_simulation(options: argparse.Namespace) -> int:
+    transcript = Transcript()
+    platform = WeComPlatform(
+        options.url,
+        token=options.token,
+        encoding_aes_key=options.encoding_aes_key,
+        receive_id=options.receive_id,
+        interval=options.interval,
+        on_frame=transcript.frame,
+        on_active=transcript.active,
+    )
+    problems = 0
+    async with platform:
+        transcript.say("console", "verifies the URL")
+        try:
+            await platform.verify_url()
+        except ProtocolError as error:
+            transcript.verdict(str(error), good=False)
+            return 1
+        transcript.verdict("verified", good=True)
+        for text in options.text or ["Hello"]:
+            transcript.say("zhangsan", text)
+            conversation = await platform.say(text, chat=options.chat)
+            problems += len(conversation.problems)
+            for problem in conversation.problems:
+                transcript.verdict(problem, good=False)
+            await _await_rest(platform, conversation)
+    return 1 if problems else 0
+
+
+async def _await_rest(platform: WeComPlatform, conversation: Conversation) -> None:
+    """Stay a moment after an answer that may fill its bubble: what is beyond comes by response_url, if it comes."""
+    if not conversation.frames or conversation.frames[-1].size < CONTENT_LIMIT // 2:
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(REST_WITHIN):
+            await platform.wait_active(conversation)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    _demand_credentials(options)
+    body = _read(options.body) if options.body is not None else None
+    steps = diagnose(
+        token=options.token,
+        encoding_aes_key=options.encoding_aes_key,
+        receive_id=options.receive_id,
+        url=options.url,
+        body=body,
+        now=time.time(),
+    )
+    marks = {"ok": "✔", "warning": "!", "failed": "✘", "skipped": "·"}
+    for step in steps:
+        print(f"{marks[step.verdict]} {step.name}: {step.detail}")
+    return 1 if any(step.verdict == "failed" for step in steps) else 0
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None

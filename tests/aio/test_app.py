@@ -1,0 +1,162 @@
+"""rawbot/aio/app.py and settings.py: what an operator writes down, and what is refused there and then."""
+
+import asyncio
+import contextlib
+
+import pytest
+from fake_endpoint import GET, FakeEndpoint, make_event, read_response
+
+from rawbot.aio.app import App
+from rawbot.aio.protocol import HttpProtocol
+from rawbot.aio.settings import Timeouts
+from rawbot.bot import Bot
+from rawbot.errors import ConfigError, StateError
+from rawbot.exchange import Answer, Response
+from rawbot.http.limits import Limits
+
+
+def test_an_app_has_limits_and_timeouts_of_its_own_or_the_usual_ones():
+    assert (App(Bot()).limits, App(Bot()).timeouts) == (Limits(), Timeouts())
+    limits, timeouts = Limits(max_body_size=7), Timeouts(header=7)
+    app = App(Bot(), limits=limits, timeouts=timeouts)
+    assert (app.limits, app.timeouts) == (limits, timeouts)
+
+
+def test_it_knows_its_paths():
+    app = App(Bot())
+    assert [route.path for route in app.routes] == []
+    app.add("/a", FakeEndpoint())
+    app.add("/b/c.d", FakeEndpoint(), bot=Bot())
+    assert [route.path for route in app.routes] == ["/a", "/b/c.d"]
+
+
+@pytest.mark.parametrize("path", ["", "a", "http://x/a", "/a b", "/a?b", "/a#b", "/机器人"])
+def test_a_path_that_no_request_can_have_is_refused(path: str):
+    with pytest.raises(ConfigError, match="a path begins with /"):
+        App(Bot()).add(path, FakeEndpoint())
+
+
+def test_a_path_has_one_endpoint_and_an_endpoint_one_path():
+    app, endpoint = App(Bot()), FakeEndpoint()
+    app.add("/a", endpoint)
+    with pytest.raises(ConfigError, match="/a has an endpoint already"):
+        app.add("/a", FakeEndpoint())
+    with pytest.raises(ConfigError, match="on another path already"):
+        app.add("/b", endpoint)
+    assert [route.path for route in app.routes] == ["/a"]
+
+
+def test_an_endpoint_without_a_bot_is_refused():
+    app = App()
+    with pytest.raises(ConfigError, match="no bot for /a"):
+        app.add("/a", FakeEndpoint())
+    app.add("/a", FakeEndpoint(), bot=Bot())
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["keep_alive", "header", "body", "write", "graceful", "settle"])
+def test_a_time_out_is_a_number_of_seconds(name: str, value: float):
+    with pytest.raises(ConfigError, match=f"timeouts.{name} must be"):
+        Timeouts(**{name: value})
+    assert getattr(Timeouts(**{name: 0}), name) == 0
+
+
+@contextlib.asynccontextmanager
+async def bare(app: App):
+    """Serve with asyncio alone, as the README shows; yield a client's connection."""
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(app.protocol_factory(loop), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+    try:
+        yield reader, writer
+    finally:
+        listener.close()
+        await app.aclose()
+        writer.close()
+        await writer.wait_closed()
+
+
+def test_it_works_on_bare_asyncio_with_a_bot_for_each_path():
+    seen = []
+    first, second = Bot(), Bot()
+    first.on_message(lambda event, _: seen.append(("first", event.text)))
+    second.on_message(lambda event, _: seen.append(("second", event.text)))
+    app = App(first)
+    for path, bot in (("/1", None), ("/2", second), ("/3", first)):
+        app.add(path, FakeEndpoint(lambda r, _: Answer(Response(200), make_event(r.path))), bot=bot)
+
+    async def run():
+        async with bare(app) as (reader, writer):
+            for path in (b"/1", b"/2", b"/3", b"/4"):
+                writer.write(GET.replace(b"/bot", path))
+            assert [(await read_response(reader))[0] for _ in range(4)] == [200, 200, 200, 404]
+            await asyncio.sleep(0)
+        assert await reader.read() == b""
+
+    asyncio.run(run())
+    assert seen == [("first", "/1"), ("second", "/2"), ("first", "/3")]
+
+
+def test_closing_ends_the_handlers_and_the_connections_then_forgets_them():
+    bot, endpoint, event = Bot(), FakeEndpoint(), make_event()
+    bot.on_message(lambda *_: asyncio.Event().wait())
+    endpoint.answer = lambda *_: Answer(Response(200), event)
+    app = App(bot, timeouts=Timeouts(graceful=0.05, settle=0))
+    app.add("/bot", endpoint)
+
+    async def run():
+        async with bare(app) as (reader, writer):
+            writer.write(GET)
+            assert (await read_response(reader))[0] == 200
+        assert endpoint.drained
+        assert event.reply.endings == ["shutdown"]
+        await app.aclose()
+
+    asyncio.run(run())
+
+
+def test_an_app_runs_once_at_a_time_and_again_when_it_has_ended():
+    endpoint = FakeEndpoint()
+    app = App(Bot())
+    app.add("/bot", endpoint)
+
+    async def run():
+        for _ in range(3):
+            engine = app.engine(asyncio.get_running_loop())
+            with pytest.raises(StateError, match="runs already"):
+                app.protocol_factory(asyncio.get_running_loop())
+            await engine.close()
+        await app.aclose()
+        assert not endpoint.drained
+
+    asyncio.run(run())
+
+
+def test_a_factory_makes_a_new_protocol_for_each_connection():
+    app = App(Bot())
+
+    async def run():
+        factory = app.protocol_factory(asyncio.get_running_loop())
+        first, second = factory(), factory()
+        assert isinstance(first, HttpProtocol)
+        assert first is not second
+        await app.aclose()
+
+    asyncio.run(run())
+
+
+def test_an_endpoint_that_was_drained_takes_messages_again_when_the_app_is_served_anew():
+    endpoint = FakeEndpoint()
+    app = App(Bot())
+    app.add("/bot", endpoint)
+    order = []
+    endpoint.start = lambda _: order.append("start")  # type: ignore[method-assign]
+    endpoint.drain = lambda _: order.append("drain")  # type: ignore[method-assign]
+
+    async def run():
+        for _ in range(2):
+            app.protocol_factory(asyncio.get_running_loop())
+            await app.aclose()
+
+    asyncio.run(run())
+    assert order == ["start", "drain"] * 2

@@ -1,0 +1,275 @@
+"""rawbot/http/connection.py: every byte sequence here is fed whole, byte by byte and torn; all three say the same."""
+
+import tracemalloc
+
+import pytest
+from http_corpus import A_GET, CHUNKED, CORPUS, NOW, converse, post, single, tear
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from rawbot.errors import LimitError, ProtocolError, StateError
+from rawbot.exchange import Response
+from rawbot.http.connection import HttpConnection, Phase
+from rawbot.http.limits import Limits
+from rawbot.http.responses import CONTINUE
+
+CUTS = st.lists(st.integers(0, 10_000), max_size=6)
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_whole_and_byte_by_byte_give_the_requests_and_refusals_that_the_rfc_asks_for(name: str):
+    data, expected = CORPUS[name]
+    assert converse([data]) == expected
+    assert converse(single(data)) == expected
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.sampled_from(sorted(CORPUS)), CUTS)
+def test_torn_anywhere_it_says_the_same(name: str, cuts: list[int]):
+    data, expected = CORPUS[name]
+    assert converse(tear(data, cuts)) == expected
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """Take entries of the corpus and break them at a few places."""
+    data = bytearray(b"".join(draw(st.lists(st.sampled_from([d for d, _ in CORPUS.values()]), min_size=1, max_size=3))))
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(data)))
+        until = at + draw(st.integers(0, 5))
+        data[at:until] = draw(st.binary(max_size=3) | st.sampled_from([b"\r\n", b"\n", b"0", b"\r\n\r\n", b": ", b","]))
+    return bytes(data)
+
+
+@settings(deadline=None, max_examples=250)
+@given(st.binary(max_size=200) | mutated(), CUTS)
+@example(b"A / HTTP/1.1\r\nHost:\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFFFFF\r\n", [3])
+def test_whatever_comes_in_only_the_peer_is_blamed_and_the_feeding_does_not_matter(data: bytes, cuts: list[int]):
+    assert converse([data]) == converse(tear(data, cuts))
+
+
+def test_a_request_carries_its_fields_in_order_and_its_peer():
+    connection = HttpConnection(Limits(), peer="192.0.2.1")
+    connection.receive_data(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: 1 \r\nx-a:2\r\n\r\n")
+    request = connection.next_request()
+    assert list(request.headers) == [(b"host", b"x"), (b"x-a", b"1"), (b"x-a", b"2")]
+    assert request.header(b"x-a") == b"1"
+    assert request.peer == "192.0.2.1"
+
+
+def test_a_body_in_many_small_chunks_costs_no_more_memory_than_in_one():
+    connection = HttpConnection(Limits())
+    connection.receive_data(post(CHUNKED))
+    connection.next_request()
+    connection.receive_data(b"2\r\nab\r\n" * 4096)
+    tracemalloc.start()
+    connection.next_request()
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 4 * 8192
+
+
+def test_what_was_read_or_refused_is_not_kept():
+    connection = HttpConnection(Limits(max_body_size=5))
+    for size in (5, 6):
+        connection.receive_data(post(CHUNKED, b"%x\r\n" % size + b"x" * size + b"\r\n0\r\n\r\n"))
+        try:
+            assert connection.next_request().body == b"xxxxx"
+            connection.send(Response(200), NOW)
+        except LimitError as error:
+            connection.refuse(error, NOW)
+        assert (connection.buffered, connection._body, connection._parser is None) == (0, b"", size == 5)
+
+
+# Answers
+
+
+def answered(data: bytes, response: Response | None = None, **options: bool) -> tuple[bytes, HttpConnection]:
+    connection = HttpConnection(Limits())
+    connection.receive_data(data)
+    assert connection.next_request() is not None
+    return connection.send(response or Response(200, b"hello"), NOW, **options), connection
+
+
+def test_an_answer_keeps_the_connection_unless_either_side_wants_it_closed():
+    data, connection = answered(A_GET)
+    assert b"connection" not in data
+    assert connection.phase is Phase.HEAD
+    for data, connection in (answered(A_GET, close=True), answered(A_GET[:-2] + b"Connection: close\r\n\r\n")):
+        assert b"\r\nconnection: close\r\n" in data
+        assert connection.phase is Phase.CLOSED
+
+
+def test_http_1_0_is_told_that_the_connection_stays_when_it_asked_for_it():
+    data, connection = answered(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    assert b"\r\nconnection: keep-alive\r\n" in data
+    assert connection.phase is Phase.HEAD
+    assert b"\r\nconnection: close\r\n" in answered(b"GET / HTTP/1.0\r\n\r\n")[0]
+
+
+def test_head_is_answered_with_the_length_and_without_the_content():
+    data, _ = answered(A_GET.replace(b"GET", b"HEAD"))
+    assert b"content-length: 5\r\n" in data
+    assert data.endswith(b"\r\n\r\n")
+
+
+def refused(data: bytes, before: bytes = b"") -> bytes:
+    connection = HttpConnection(Limits())
+    if before:
+        connection.receive_data(before)
+        connection.next_request()
+        connection.send(Response(200), NOW)
+    connection.receive_data(data)
+    with pytest.raises(ProtocolError) as caught:
+        connection.next_request()
+    return connection.refuse(caught.value, NOW)
+
+
+def test_a_refusal_has_status_date_length_content_and_close():
+    assert refused(b"GET / HTTP/1.1\r\n\r\n") == (
+        b"HTTP/1.1 400 Bad Request\r\ndate: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+        b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: 12\r\n\r\nBad Request\n"
+    )
+
+
+def test_the_content_of_a_refusal_depends_on_the_refused_request_and_not_on_the_one_before():
+    head = A_GET.replace(b"GET", b"HEAD")
+    assert refused(b"HEAD / HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n")
+    assert refused(b"\r\nHEAD / HTTP/1.1\r\nHost : x\r\n\r\n", before=A_GET).endswith(b"\r\n\r\n")
+    assert refused(b"GET / HTTP/1.1\r\n\r\n", before=head).endswith(b"\r\n\r\nBad Request\n")
+    assert refused(b"\x16", before=head).endswith(b"\r\n\r\nBad Request\n")
+
+
+def test_the_text_of_a_refusal_quotes_nothing_of_the_peers():
+    connection = HttpConnection(Limits())
+    connection.receive_data(b"GET /?key=secret HTTP/1.1\r\nHost: x\r\nBad Secret\r\n\r\n")
+    with pytest.raises(ProtocolError) as caught:
+        connection.next_request()
+    assert "ecret" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+# Expect: 100-continue (RFC 9110, section 10.1.1)
+
+EXPECTING = post(b"Content-Length: 2\r\nExpect: 100-Continue\r\n")
+
+
+def test_a_client_that_waits_is_told_once_to_go_on():
+    connection = HttpConnection(Limits())
+    connection.receive_data(EXPECTING)
+    assert connection.take_interim() == b""
+    assert connection.next_request() is None
+    assert connection.take_interim() == CONTINUE
+    assert connection.take_interim() == b""
+    connection.receive_data(b"ab")
+    assert connection.next_request().body == b"ab"
+    assert connection.take_interim() == b""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        EXPECTING + b"ab",
+        post(b"Content-Length: 2\r\nExpect: 100-continue\r\n", version=b"1.0"),
+        post(b"Content-Length: 0\r\nExpect: 100-continue\r\n"),
+        A_GET,
+        EXPECTING[:-1],
+    ],
+)
+def test_nobody_is_told_to_go_on_who_does_not_wait(data: bytes):
+    connection = HttpConnection(Limits())
+    connection.receive_data(data)
+    connection.next_request()
+    assert connection.take_interim() == b""
+
+
+def test_a_body_that_is_refused_is_not_asked_for():
+    connection = HttpConnection(Limits(max_body_size=50))
+    connection.receive_data(post(b"Content-Length: 51\r\nExpect: 100-continue\r\n"))
+    with pytest.raises(LimitError) as caught:
+        connection.next_request()
+    assert connection.take_interim() == b""
+    assert connection.refuse(caught.value, NOW).startswith(b"HTTP/1.1 413 ")
+
+
+# The order of things
+
+
+def test_an_answer_that_nobody_asked_for_is_our_own_mistake():
+    with pytest.raises(StateError, match="no answer is owed"):
+        HttpConnection(Limits()).send(Response(200), NOW)
+    _, connection = answered(A_GET, close=True)
+    with pytest.raises(StateError, match="cannot go from CLOSED"):
+        connection.refuse(ProtocolError("again"), NOW)
+    with pytest.raises(StateError, match="nothing is being parsed"):
+        HttpConnection(Limits())._parse(b"x")
+
+
+def test_an_answer_that_cannot_be_written_is_still_owed():
+    connection = HttpConnection(Limits())
+    connection.receive_data(A_GET)
+    connection.next_request()
+    with pytest.raises(StateError, match="not the status"):
+        connection.send(Response(99), NOW)
+    assert connection.send(Response(500), NOW).startswith(b"HTTP/1.1 500 ")
+
+
+def test_it_knows_when_it_is_idle_and_what_it_holds():
+    connection = HttpConnection(Limits())
+    assert connection.idle
+    connection.receive_data(A_GET + A_GET)
+    assert not connection.idle
+    connection.next_request()
+    assert connection.buffered == len(A_GET)
+    assert connection.next_request() is None
+    connection.send(Response(200), NOW, close=True)
+    assert connection.buffered == 0
+    connection.receive_data(A_GET)
+    assert connection.buffered == 0
+    assert not connection.idle
+
+
+class Conversation(RuleBasedStateMachine):
+    """Requests come in torn, answers go out late: their order and number never change, and one is owed at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connection = HttpConnection(Limits())
+        self.sent = self.received = self.answered = 0
+        self.wire = b""
+
+    @rule(length=st.integers(0, 9), chunked=st.booleans())
+    def request(self, length: int, chunked: bool) -> None:  # noqa: FBT001 - drawn by name
+        body = b"x" * length
+        rest = CHUNKED + b"\r\n%x\r\n" % length + body + b"\r\n0\r\n\r\n" if chunked and length else b"\r\n"
+        self.wire += b"GET /%d HTTP/1.1\r\nHost: x\r\n" % self.sent + rest
+        self.sent += 1
+
+    @rule(count=st.integers(1, 60))
+    def arrive(self, count: int) -> None:
+        self.connection.receive_data(self.wire[:count])
+        self.wire = self.wire[count:]
+
+    @rule()
+    def receive(self) -> None:
+        request = self.connection.next_request()
+        if self.received > self.answered:
+            assert request is None
+        elif request is not None:
+            assert request.path == f"/{self.received}"
+            self.received += 1
+
+    @rule()
+    def answer(self) -> None:
+        if self.received > self.answered:
+            self.connection.send(Response(200), NOW)
+            self.answered += 1
+
+    @invariant()
+    def at_most_one_answer_is_owed(self) -> None:
+        assert self.received - self.answered == (self.connection.phase is Phase.ANSWER)
+
+
+TestConversation = Conversation.TestCase
+TestConversation.settings = settings(deadline=None, max_examples=30, stateful_step_count=30)

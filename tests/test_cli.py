@@ -1,0 +1,178 @@
+"""rawbot/cli.py, the commands that serve: what they print, their exit status, and how signals end them.
+
+`simulate`, `doctor` and refused command lines are in test_cli_checks.py.
+"""
+
+import asyncio
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import CREDENTIALS, OPTIONS, PATIENCE, Ended, assert_nothing_secret, end, serving, start
+from talking import KEY, PATH, TOKEN, make_platform, until
+
+import rawbot
+from rawbot import cli, demonstration
+from rawbot.simulate.wecom import Conversation
+from rawbot.wecom.texts import WeComTexts
+
+TEXTS = WeComTexts()
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+AT_ONCE = 1.0
+"""Seconds within which a process ends that has nothing to wait for; 0.1 when nothing else runs."""
+
+ENDLESS_BOT = f"""
+import asyncio, rawbot
+bot = rawbot.Bot()
+
+@bot.on_message
+async def answer(event, reply):
+    while True:
+        reply.write("and on ")
+        await asyncio.sleep(0.01)
+
+app = rawbot.App(bot, timeouts=rawbot.Timeouts(graceful=%s, settle=5))
+app.add({PATH!r}, rawbot.WeComEndpoint({TOKEN!r}, {KEY!r}))
+"""
+
+
+@pytest.fixture(scope="module")
+def demos() -> Iterator[dict[tuple[str, str], "subprocess.Popen[str]"]]:
+    """Four demos side by side: (once or on, with made or given credentials)."""
+    processes = {}
+    for mode, flags in (("once", ["--once"]), ("on", [])):
+        for whose, environ in (("made", {}), ("given", CREDENTIALS)):
+            processes[mode, whose] = start("demo", "--port", "0", *flags, RAWBOT_DEMO_DELAY="0.01", **environ)
+    yield processes
+    for process in processes.values():
+        process.kill()
+        process.communicate()
+
+
+Demos = dict[tuple[str, str], "subprocess.Popen[str]"]
+
+
+@pytest.mark.parametrize("whose", ["made", "given"])
+def test_the_demo_succeeds_and_with_once_it_ends(demos: Demos, whose: str):
+    ended = end(demos["once", whose])
+    assert (ended.status, ended.out.count("✘")) == (0, 0), ended.out
+    assert ended.out.splitlines()[-1].endswith("✔ │ the whole conversation was right")
+    assert re.search(r"✔ │ first answer after \d+\.\d ms\n", ended.out)
+    assert "│ You said: and in a group? ✔\n" in ended.out
+    assert ended.err.splitlines() == [  # what /fail is there for
+        "         log │ ERROR the handler for 'message' raised",
+        "             │ RuntimeError: the demo was asked to fail",
+    ]
+    assert_nothing_secret(ended.out, ended.err)
+
+
+@pytest.mark.parametrize("whose", ["made", "given"])
+def test_the_demo_goes_on_serving_until_it_is_interrupted(demos: Demos, whose: str):
+    process = demos["on", whose]
+    printed = "".join(iter(process.stdout.readline, "Serving. Ctrl-C stops.\n"))
+    assert f"that leads here, for example https://bot.example.com{PATH}," in printed
+    url = re.search(r"answers on (http://127\.0\.0\.1:\d+/callback/command)\n", printed)[1]
+    credentials = re.search(r"wecom (\S+) \\\n *--token (\w{24}) --encoding-aes-key (\w{43}) --text Hello\n", printed)
+    if whose == "given":
+        assert credentials is None
+        assert_nothing_secret(printed)
+        options = OPTIONS
+    else:
+        assert credentials[1] == url
+        options = ["--token", credentials[2], "--encoding-aes-key", credentials[3]]
+    assert end(start("simulate", "wecom", url, *options, "--interval", "0.05")).status == 0
+    assert end(process, signal.SIGINT).status == 0
+
+
+def test_the_demo_fails_with_the_reason_when_the_bot_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def make_mute_app(environ: dict[str, str]) -> rawbot.App:
+        app = rawbot.App(rawbot.Bot())
+        app.add(PATH, rawbot.WeComEndpoint(environ["RAWBOT_WECOM_TOKEN"], environ["RAWBOT_WECOM_ENCODING_AES_KEY"]))
+        return app
+
+    monkeypatch.setattr(cli, "make_app", make_mute_app)
+    monkeypatch.setattr(cli, "_log_to_stderr", lambda _: None)
+    monkeypatch.setattr(demonstration, "INTERVAL", 0.01)
+    monkeypatch.setattr(demonstration, "PATIENCE", 0.5)
+    assert cli.main(["demo", "--once", "--port", "0"]) == 1
+    out = capsys.readouterr().out
+    assert f"✘ │ the user sees '{TEXTS.silent}' instead of 'You said: and in a group?'" in out
+    assert re.search(r"✘ │ \d step\(s\) went wrong\n\Z", out)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_demo_that_is_interrupted_while_it_talks_ends_at_once_with_130(number: int):
+    process = start("demo", "--port", "0", "--once", RAWBOT_DEMO_DELAY="5")
+    assert any("Hello rawbot" in line for line in iter(process.stdout.readline, ""))
+    process.stdout.readline()  # the first answer: the bubble is open
+    started = time.monotonic()
+    ended = end(process, number)
+    assert (ended.status, ended.err) == (130, "")
+    assert time.monotonic() - started < AT_ONCE
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_idle_server_stops_at_the_first_signal(number: int):
+    with serving("rawbot.demo:app", **CREDENTIALS) as (process, _):
+        started = time.monotonic()
+        assert end(process, number) == Ended(0, "", "")
+        assert time.monotonic() - started < AT_ONCE
+
+
+def talk_and_stop(process: "subprocess.Popen[str]", url: str, *signals: int) -> tuple[Conversation | None, float]:
+    """Send the signals while the bot is writing; give the conversation if it ended, and how long the process took."""
+    seen: list[object] = []
+
+    async def run() -> tuple[Conversation | None, float]:
+        async with make_platform(url.removesuffix(PATH), on_frame=lambda _, frame: seen.append(frame)) as platform:
+            saying = asyncio.create_task(platform.say("go on"))
+            await until(lambda: len(seen) > 3)
+            started = time.monotonic()
+            for number in signals:
+                process.send_signal(number)
+                await asyncio.sleep(0.1)
+            await asyncio.to_thread(process.wait, PATIENCE)
+            took = time.monotonic() - started
+            await asyncio.wait([saying], timeout=0.1)
+            return saying.result() if saying.done() else None, took
+
+    return asyncio.run(run())
+
+
+def test_a_busy_server_ends_its_bubbles_first(tmp_path: Path):
+    (tmp_path / "bot.py").write_text(ENDLESS_BOT % 0.2)
+    with serving(tmp_path / "bot.py") as (process, url):
+        conversation, took = talk_and_stop(process, url, signal.SIGTERM)
+        assert (conversation.problems, conversation.finished) == ([], True)
+        assert conversation.shown.startswith("and on and on")
+        assert conversation.shown.endswith(TEXTS.shutdown)
+        assert 0.2 <= took < 0.2 + AT_ONCE
+        assert end(process) == Ended(0, "", "")
+
+
+@pytest.mark.parametrize("second", SIGNALS)
+def test_the_second_signal_ends_a_busy_server_at_once(tmp_path: Path, second: int):
+    (tmp_path / "bot.py").write_text(ENDLESS_BOT % 60)
+    with serving(tmp_path / "bot.py") as (process, url):
+        _, took = talk_and_stop(process, url, signal.SIGINT, second)
+        assert took < 0.2 + AT_ONCE
+        assert end(process) == Ended(0, "", "")
+
+
+def test_a_server_logs_refusals_and_failures_and_nothing_secret():
+    with serving("rawbot.demo:app", **CREDENTIALS) as (process, url):
+        wrong = start("simulate", "wecom", url, "--token", "wrongToken", "--encoding-aes-key", KEY)
+        fail = start("simulate", "wecom", url, *OPTIONS, "--text", "/fail", "--interval", "0.05")
+        assert (end(wrong).status, end(fail).status) == (1, 0)
+        log = end(process, signal.SIGTERM).err
+    assert f"WARNING {PATH} refused a request: the signature does not fit (-40001)\n" in log
+    assert "ERROR the handler for 'message' raised\nTraceback" in log
+    assert_nothing_secret(log)
+    for secret in ("wrongToken", "msg_signature", "echostr", "nonce"):
+        assert secret not in log

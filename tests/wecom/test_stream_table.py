@@ -1,0 +1,327 @@
+"""rawbot/wecom/stream_table.py: ids, bounds, time-outs; and a model that streams and table are held against."""
+
+import gc
+import json
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from open_streams import WAITING, look, make_table, opened, sent, user_message
+from wecom_callbacks import PNG, T0, URL
+
+from rawbot.errors import ConfigError
+from rawbot.wecom.markdown import TEXT_LIMIT, is_visible, prefix
+from rawbot.wecom.stream_table import StreamTable
+from rawbot.wecom.streams import Stream
+
+MANY = 20_000
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *(("watchdog", 0.0), ("watchdog", 360.0), ("watchdog", float("nan")), ("keep", 359.0)),
+        *(("max_text_bytes", 2 * TEXT_LIMIT - 1), ("max_bytes", 2**18 - 1), ("max_streams", 0)),
+        *(("waiting", ""), ("waiting", " \u200b")),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_by_name(setting: str, value: object):
+    with pytest.raises(ConfigError, match=setting):
+        make_table(**{setting: value})
+
+
+def test_ids_are_never_used_twice():
+    table = make_table()
+    ids = [opened(table).id, table.new_id(), opened(table).id]
+    assert len(set(ids)) == 3
+    assert all(i.startswith("boot-") for i in ids)
+
+
+def test_a_stream_is_found_while_it_is_open_and_kept_seven_minutes_after_its_end():
+    table = make_table()
+    stream = opened(table)
+    table.tick(T0 + 300)
+    stream.finish()
+    for now in (T0 + 300, T0 + 300 + 360, T0 + 300 + 419):
+        table.tick(now)
+        assert table.get(stream.id, now) is stream
+    table.tick(T0 + 300 + 420)
+    assert table.get(stream.id, T0 + 720) is None
+    assert table.get("boot-ff", T0) is None
+
+
+def test_the_watchdog_ends_streams_in_their_order_and_only_those():
+    table = make_table()
+    first, done = opened(table), opened(table)
+    done.finish()
+    later = table.open(user_message("m3"), T0 + 1)
+    assert later is not None
+    table.tick(T0 + 329)
+    assert not first.overdue
+    table.tick(T0 + 330)
+    assert (first.overdue, done.overdue, later.overdue) == (True, False, False)
+    table.tick(T0 + 331)
+    assert later.overdue
+    assert table.open_streams == 0
+
+
+def test_a_sender_s_open_streams_are_counted():
+    table = make_table()
+    first, second = opened(table), opened(table)
+    opened(table, **{"from": {"userid": "lisi"}})
+    assert (table.in_flight("zhangsan"), table.in_flight("lisi"), table.in_flight("wangwu")) == (2, 1, 0)
+    first.finish()
+    assert table.in_flight("zhangsan") == 1
+    second.expire()
+    assert table.in_flight("zhangsan") == 0
+    table.tick(T0 + 330)
+    assert table._in_flight == {}
+
+
+def test_an_end_is_unsettled_till_the_platform_has_fetched_it_or_cannot_any_more():
+    table = make_table()
+    fetched, forgotten, overdue = (opened(table) for _ in range(3))
+    assert table.unsettled == 3
+    look(fetched)
+    assert table.unsettled == 3
+    fetched.finish()
+    forgotten.finish()
+    look(fetched)
+    look(fetched)
+    assert table.unsettled == 2
+    table.tick(T0 + 330)
+    look(overdue)
+    assert table.unsettled == 1
+    table.tick(T0 + 1000)
+    assert (table.unsettled, len(table)) == (0, 0)
+    look(forgotten)  # by a request that was waiting
+    assert table.unsettled == 0
+
+
+def test_the_oldest_that_are_over_make_room_and_open_ones_do_not():
+    table = make_table(max_streams=3)
+    streams = [opened(table) for _ in range(3)]
+    assert table.open(user_message(), T0) is None
+    streams[1].finish()
+    streams[0].finish()
+    fourth = opened(table)
+    assert [table.get(s.id, T0) is s for s in (*streams, fourth)] == [True, False, True, True]
+    opened(table)
+    assert table.open(user_message(), T0) is None
+    assert len(table) == 3
+
+
+def test_bytes_are_bounded_as_streams_are():
+    table = make_table(max_bytes=100_000, max_text_bytes=50_000)
+    old, big = opened(table), opened(table)
+    old.attach_image(PNG + bytes(30_000))
+    old.finish()
+    assert table.bytes_held > 40_000
+    big.write("x" * 50_000)
+    big.attach_image(PNG + bytes(30_000))
+    assert table.get(old.id, T0) is None
+    assert not old._images
+    assert 90_000 < table.bytes_held <= 100_000
+    big.write("x" * 50_000)
+    assert table.bytes_held <= 100_000
+    opened(table).write("x" * 9_000)
+    big.finish()
+    opened(table).write("x" * 50_000)
+    assert table.bytes_held <= 100_000
+
+
+def test_a_full_table_refuses_new_streams():
+    table = make_table(max_bytes=50_000, max_text_bytes=50_000)
+    stream = opened(table)
+    stream.write("x" * 50_000)
+    assert table.open(user_message(), T0) is None
+    stream.replace("x")
+    assert table.bytes_held == 1
+    assert table.open(user_message(), T0) is not None
+
+
+def test_polling_costs_the_same_however_often_was_written():
+    table = make_table()
+    stream = opened(table)
+    for _ in range(10_000):
+        stream.write("x")
+    assert look(stream) == ("x" * 10_000, False)  # one look shows all of it: there is no queue
+    assert len(stream._parts) == 1
+    stream.write("y")
+    assert look(stream)[0].endswith("xy")
+
+
+class CountingDict(OrderedDict):
+    """A dict that counts how many of its keys are looked at."""
+
+    looked_at = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for key in super().__iter__():
+            self.looked_at += 1
+            yield key
+
+
+def test_a_tick_looks_only_at_what_is_due():
+    table = make_table(max_streams=1000)
+    streams = [opened(table) for _ in range(1000)]
+    for stream in streams[:500]:
+        stream.finish()
+    table._open, table._over._entries = CountingDict(table._open), CountingDict(table._over._entries)
+    table._open.looked_at = table._over._entries.looked_at = 0
+    table.tick(T0 + 1)
+    assert (table._open.looked_at, table._over._entries.looked_at) == (1, 1)
+
+
+def test_streams_leave_nothing_behind():
+    message = user_message()
+    table = make_table(max_streams=2 * MANY)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    now = T0
+    for number in range(MANY):
+        now = T0 + number * 0.001
+        table.tick(now)
+        stream = table.open(message, now)
+        assert stream is not None
+        if number % 10:  # each tenth is left to the watchdog
+            stream.write("an answer")
+            stream.finish()
+    del stream
+    assert len(table) == MANY
+    peak = sys.getallocatedblocks() - before
+    assert peak > 5 * MANY
+    table.tick(now + 330)
+    table.tick(now + 330 + 420)
+    gc.collect()
+    assert (len(table), table.open_streams, table.bytes_held, table.unsettled) == (0, 0, 0, 0)
+    assert table._in_flight == {}
+    assert sys.getallocatedblocks() - before < peak / 100
+
+
+@dataclass
+class Model:
+    """What is known of one stream without looking inside."""
+
+    stream: Stream
+    opened_at: float
+    text: str = ""
+    over: bool = False
+    done: bool = False
+    seen: str | None = None
+    """What the platform saw last."""
+    grown: bool = True
+    """Whether nothing was replaced since then."""
+    last: bytes | None = None
+    """The last frame, once it was seen."""
+
+
+PIECES = st.sampled_from(["a", "你好", "\n\n", " ", "\u200b", "😀", "```\n", "x" * 9_000, "好 " * 4_000])
+
+
+class StreamsAgainstAModel(RuleBasedStateMachine):
+    """Bots write, the platform polls, time passes, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = T0
+        self.table: StreamTable = make_table(max_streams=6, max_bytes=200_000, max_text_bytes=60_000)
+        self.models: list[Model] = []
+        self.urls: set[str] = set()
+
+    def pick(self, data: st.DataObject, *, undone: bool = False) -> Model | None:
+        models = [m for m in self.models if not (undone and m.done)]
+        return data.draw(st.sampled_from(models), label="stream") if models else None
+
+    @rule()
+    def a_message_comes(self) -> None:
+        message = user_message(response_url=f"{URL}{len(self.urls)}")
+        self.urls.add(message.response_url)
+        stream = self.table.open(message, self.now)
+        room = len([m for m in self.models if not m.over]) < 6 and self.table.bytes_held < 200_000
+        assert (stream is not None) == room
+        if stream is not None:
+            self.models.append(Model(stream, self.now))
+
+    @rule(data=st.data(), piece=PIECES)
+    def a_bot_writes(self, data: st.DataObject, piece: str) -> None:
+        if model := self.pick(data, undone=True):
+            model.stream.write(piece)
+            model.text = model.stream.text if model.stream._cut else model.text + piece
+            assert model.stream.text == model.text
+
+    @rule(data=st.data(), piece=PIECES)
+    def a_bot_writes_anew(self, data: st.DataObject, piece: str) -> None:
+        if model := self.pick(data, undone=True):
+            model.stream.replace(piece)
+            model.text = model.stream.text if model.stream._cut else piece
+            assert model.stream.text == model.text
+            model.grown = False
+
+    @rule(data=st.data(), end=st.sampled_from([("finish",), ("fail",), ("cancel", "superseded")]))
+    def a_handler_ends(self, data: st.DataObject, end: tuple[str, ...]) -> None:
+        if model := self.pick(data):
+            getattr(model.stream, end[0])(*end[1:])
+            model.over = model.done = True
+            assert model.stream.finished
+
+    @rule(data=st.data(), msgid=st.sampled_from(["m1", "r1", "r2"]))
+    def the_platform_polls(self, data: st.DataObject, msgid: str) -> None:
+        model = self.pick(data)
+        if model is None:
+            return
+        frame = model.stream.frame(msgid)
+        body = json.loads(frame)["stream"]
+        content = body["content"]
+        assert body["finish"] == model.over
+        assert 0 < len(content.encode()) <= TEXT_LIMIT
+        if model.over:
+            assert is_visible(content)
+            assert model.last in (None, frame)
+            model.last = frame
+            return
+        newest = prefix(model.text, TEXT_LIMIT)
+        assert content == (newest if is_visible(newest) else WAITING)
+        if model.grown and model.seen not in (None, WAITING):
+            assert content.startswith(model.seen)
+        model.seen, model.grown = content, True
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, 60.0, 200.0, 330.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.table.tick(self.now)
+        for model in self.models:
+            model.over = model.over or model.opened_at + 330 <= self.now
+
+    @precondition(lambda self: self.models)
+    @invariant()
+    def the_counts_are_true(self) -> None:
+        held = [m.stream for m in self.models if self.table.get(m.stream.id, self.now) is not None]
+        assert self.table.open_streams == len([m for m in self.models if not m.over])
+        assert self.table.open_streams <= len(held) <= len(self.table) <= 6
+        assert 0 <= self.table.bytes_held <= 200_000
+        assert sum(len(m.stream.text.encode()) for m in self.models if not m.over) <= self.table.bytes_held
+        assert 0 <= self.table.unsettled <= len(self.table)
+        assert self.table.in_flight("zhangsan") == self.table.open_streams
+
+    def teardown(self) -> None:
+        for model in self.models:
+            model.stream.finish()
+        self.table.tick(self.now)
+        self.table.tick(self.now + 1000)
+        assert (len(self.table), self.table.bytes_held, self.table.unsettled) == (0, 0, 0)
+        assert self.table._in_flight == {}
+        deliveries = self.table.deliveries
+        urls = [request.url for request in deliveries._ready]
+        assert len(urls) == len(set(urls))  # one use each
+        assert all(is_visible(body["markdown"]["content"]) for body in sent(deliveries))
+        assert deliveries.lost == 0
+
+
+TestStreamsAgainstAModel = StreamsAgainstAModel.TestCase
+TestStreamsAgainstAModel.settings = settings(deadline=None, max_examples=40, stateful_step_count=40)
