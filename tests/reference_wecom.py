@@ -82,6 +82,19 @@ def _bad(name: str, padded: bytes, code: int, *, key: str = KEY, **more: object)
     return _entry(name, seal(key, padded), expect=[code], **more)
 
 
+def _file(size: int) -> dict:
+    data = bytes(n * 37 % 256 for n in range(size))
+    return {
+        "name": f"own_media_{size}",
+        "source": SOURCE,
+        "encoding_aes_key": KEY,
+        "aeskey_b64": base64.b64encode(aes_key(KEY)).decode(),
+        "ciphertext_b64": seal(KEY, add_padding(data)),
+        "plaintext_b64": base64.b64encode(data).decode(),
+        "plaintext_sha256": hashlib.sha256(data).hexdigest(),
+    }
+
+
 def make_vectors() -> dict[str, list[dict]]:
     text = '{"msgid":"own-1","aibotid":"BOT","from":{"userid":"u"},"msgtype":"text","text":{"content":"%s"}}'
     good_frame = add_padding(PREFIX + struct.pack(">I", 2) + b"{}")
@@ -123,6 +136,7 @@ def make_vectors() -> dict[str, list[dict]]:
             {"key": KEY[:-1] + "é", "why": "a letter outside of ASCII"},
         ],
         "key_twins": [{"a": KEY, "b": KEY[:-1] + "v"}],
+        "media": [_file(size) for size in (0, 1, 16, 31, 32, 100)],
     }
 
 

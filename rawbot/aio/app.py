@@ -51,7 +51,7 @@ class App:
 
     async def aclose(self) -> None:
         """End what `protocol_factory` began: handlers get their time, then every connection is closed."""
-        engine, self._engine = self._engine, None
+        engine = self._engine
         if engine is not None and not engine.closed:
             engine.drain()
             await engine.finish()

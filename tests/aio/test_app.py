@@ -30,7 +30,7 @@ def test_it_knows_its_paths():
     assert [route.path for route in app.routes] == ["/a", "/b/c.d"]
 
 
-@pytest.mark.parametrize("path", ["", "a", "http://x/a", "/a b", "/a?b", "/a#b", "/机器人"])
+@pytest.mark.parametrize("path", ["", "a", "http://x/a", "/a b", "/a?b", "/a#b", "/a\n", "/机器人"])
 def test_a_path_that_no_request_can_have_is_refused(path: str):
     with pytest.raises(ConfigError, match="a path begins with /"):
         App(Bot()).add(path, FakeEndpoint())
@@ -128,6 +128,25 @@ def test_an_app_runs_once_at_a_time_and_again_when_it_has_ended():
             await engine.close()
         await app.aclose()
         assert not endpoint.drained
+
+    asyncio.run(run())
+
+
+def test_an_app_that_is_ending_cannot_be_started_again_before_it_has_ended():
+    endpoint = FakeEndpoint()
+    endpoint.open = 1
+    app = App(Bot(), timeouts=Timeouts(settle=0.03))
+    app.add("/bot", endpoint)
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        app.engine(loop)
+        ending = asyncio.create_task(app.aclose())
+        await asyncio.sleep(0.01)
+        with pytest.raises(StateError, match="runs already"):
+            app.engine(loop)
+        await ending
+        await app.engine(loop).close()
 
     asyncio.run(run())
 

@@ -1,13 +1,12 @@
 """rawbot/aio/client.py: whither it goes: addresses, redirects, look-ups that lie, certificates."""
 
 import asyncio
-import shutil
 import ssl
-import subprocess
 from pathlib import Path
 
 import httpcore
 import pytest
+import trustme
 from rogue_server import PNG, meeting, plain, redirect, resolve_as, response
 
 from rawbot.aio.outgoing_policy import OutgoingPolicy
@@ -137,32 +136,21 @@ def test_the_environment_does_not_choose_the_way(monkeypatch: pytest.MonkeyPatch
     assert b"authorization" not in asyncio.run(run())
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Make a certificate for files.example that vouches for itself, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command")
-    folder = tmp_path_factory.mktemp("tls")
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=files.example"
-    )
-    command += " -addext subjectAltName=DNS:files.example -keyout key.pem -out cert.pem"
-    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
-    return folder / "cert.pem", folder / "key.pem"
-
-
 Tls = tuple[ssl.SSLContext, ssl.SSLContext, list[str]]
 
 
 @pytest.fixture
-def tls(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Tls:
+def tls(monkeypatch: pytest.MonkeyPatch) -> Tls:
     """Return the server's context, that of a client which trusts it, and the list that names asked for go to."""
     served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    served.load_cert_chain(*certificate)
+    authority = trustme.CA()
+    authority.issue_cert("files.example").configure_cert(served)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
     asked: list[str] = []
     served.sni_callback = lambda _socket, name, _context: asked.append(name)
     resolve_as(monkeypatch, files=["127.0.0.1"], other=["127.0.0.1"])
-    return served, ssl.create_default_context(cafile=str(certificate[0])), asked
+    return served, trusting, asked
 
 
 def test_tls_goes_by_the_name_though_the_address_is_dialled(tls: Tls):

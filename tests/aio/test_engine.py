@@ -67,16 +67,13 @@ class FakeSource(Source):
 
 
 @contextlib.asynccontextmanager
-async def running(
-    *endpoints: FakeEndpoint, client: FakeClient | None = None, bot: Bot | None = None, timeouts: Timeouts = QUICK
-):
+async def running(*endpoints: FakeEndpoint, client: FakeClient | None = None, bot: Bot | None = None):
     """Run an engine with the endpoints at /0, /1 and so on."""
-    bot = bot or Bot()
-    routes = Routes()
+    routes, bot = Routes(), bot or Bot()
     for at, endpoint in enumerate(endpoints):
         routes.add(f"/{at}", endpoint, bot)
     loop = asyncio.get_running_loop()
-    engine = Engine(loop, routes, client or FakeClient(), limits=Limits(), timeouts=timeouts)
+    engine = Engine(loop, routes, client or FakeClient(), limits=Limits(), timeouts=QUICK)
     engine.start()
     try:
         yield engine
