@@ -25,6 +25,7 @@ class FakeEndpoint(Endpoint):
     def __init__(self, answer: Callable[[Request, float], Exchange] = echo) -> None:
         self.answer = answer
         self.requests: list[Request] = []
+        self.starts = 0
         self.ticks = 0
         self.drained = False
         self.open = 0
@@ -35,6 +36,9 @@ class FakeEndpoint(Endpoint):
 
     def tick(self, now: float) -> None:  # noqa: ARG002 - an endpoint's shape
         self.ticks += 1
+
+    def start(self, now: float) -> None:  # noqa: ARG002 - an endpoint's shape
+        self.starts += 1
 
     def drain(self, now: float) -> None:  # noqa: ARG002 - an endpoint's shape
         self.drained = True

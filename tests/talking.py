@@ -58,7 +58,7 @@ def meet(app: rawbot.App, use: Callable[[Meeting], Awaitable[T]], **options: obj
     """Serve an app and let `use` talk to it; `options` are the platform's."""
 
     async def run() -> T:
-        endpoint = app.routes.get(PATH).endpoint
+        endpoint = next(iter(app.routes)).endpoint
         assert isinstance(endpoint, rawbot.WeComEndpoint)
         async with rawbot.serve(app, port=0) as server, make_platform(url_of(server), **options) as platform:
             return await use(Meeting(server, endpoint, platform))

@@ -41,7 +41,12 @@ class App:
         self._engine: Engine | None = None
 
     def add(self, path: str, endpoint: Endpoint, *, bot: Bot | None = None) -> None:
-        """Let this endpoint answer on exactly this path, for this bot or the app's. Raises `ConfigError`."""
+        """Let this endpoint answer on exactly this path, for this bot or the app's.
+
+        Raises `ConfigError` for a path that cannot be or is taken, `StateError` while the app runs.
+        """
+        if self._running:
+            raise StateError("this app runs already; add its endpoints before it is served")
         self.routes.add(path, endpoint, bot or self._bot)
 
     def protocol_factory(self, loop: asyncio.AbstractEventLoop) -> Callable[[], HttpProtocol]:
@@ -62,9 +67,13 @@ class App:
 
         Once it has ended, it may be started again. Raises `StateError` while it runs: its endpoints hold one state.
         """
-        if self._engine is not None and not self._engine.closed:
+        if self._running:
             raise StateError("this app runs already; to serve it on several sockets, share one protocol_factory")
         client = Client(policy=self._outgoing)
         self._engine = Engine(loop, self.routes, client, limits=self.limits, timeouts=self.timeouts)
         self._engine.start()
         return self._engine
+
+    @property
+    def _running(self) -> bool:
+        return self._engine is not None and not self._engine.closed

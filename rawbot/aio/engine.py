@@ -6,19 +6,18 @@ Engine room. The protocols (`HttpProtocol`, `ASGIApp`) turn bytes into requests;
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 from functools import partial
 from time import time
 
 from rawbot.aio.client import Client
 from rawbot.aio.dispatcher import Dispatcher
-from rawbot.aio.protocol import HttpProtocol
+from rawbot.aio.host import Connection, Dispatch
 from rawbot.aio.routes import NOT_FOUND, Route, Routes
 from rawbot.aio.settings import Timeouts
 from rawbot.aio.wheel import TimerWheel
 from rawbot.bot import Bot
 from rawbot.errors import ProtocolError, RawbotError
-from rawbot.exchange import Answer, Event, Exchange, OutgoingRequest, Pending, Request, Response, Source
+from rawbot.exchange import Answer, Exchange, OutgoingRequest, Pending, Request, Response, Source
 from rawbot.http.limits import Limits
 from rawbot.http.responses import FAILED
 
@@ -35,8 +34,6 @@ MAX_SENDING = 16
 
 _FAILED = Answer(FAILED)
 
-Dispatch = Callable[[Event], None]
-
 
 class Engine:
     """Runs routes on a loop. `close` ends it gracefully; it cannot be started again."""
@@ -48,7 +45,8 @@ class Engine:
         self.limits = limits
         self.timeouts = timeouts
         self.wheel = TimerWheel(loop)
-        self.connections: set[HttpProtocol] = set()
+        self.connections: set[Connection] = set()
+        self.time = loop.time
         self._client = client
         self._dispatchers: dict[Bot, Dispatcher] = {}
         self._doors: dict[str, tuple[Route, Dispatch]] = {}
@@ -98,7 +96,7 @@ class Engine:
         """Log a request that broke HTTP: scanners send many, so below the default level."""
         log.info("refused a request with %d: %s", error.status, error)
 
-    def forget(self, connection: HttpProtocol) -> None:
+    def forget(self, connection: Connection) -> None:
         """Note that a connection is gone."""
         self.connections.discard(connection)
         if self._emptied is not None and not self.connections:

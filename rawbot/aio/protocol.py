@@ -9,44 +9,19 @@ owed, no more than `READ_AHEAD` bytes of its next requests are taken in.
 
 import asyncio
 import logging
-from collections.abc import Callable
 from time import time
-from typing import Protocol, cast
+from typing import cast
 
-from rawbot.aio.settings import Timeouts
-from rawbot.aio.wheel import TimerWheel
+from rawbot.aio.host import Host
 from rawbot.errors import ProtocolError, StateError
-from rawbot.exchange import Event, Exchange, Pending, Request, Response
+from rawbot.exchange import Pending, Request, Response
 from rawbot.http.connection import HttpConnection, Phase
-from rawbot.http.limits import Limits
 from rawbot.http.responses import FAILED
 
 log = logging.getLogger("rawbot")
 
 READ_AHEAD = 64 * 1024
 """Bytes of further requests that may wait in memory while an answer is owed: as many as asyncio buffers of writes."""
-
-
-class Host(Protocol):
-    """What a connection needs of the engine that it belongs to."""
-
-    loop: asyncio.AbstractEventLoop
-    limits: Limits
-    timeouts: Timeouts
-    wheel: TimerWheel
-    connections: "set[HttpProtocol]"
-
-    def receive(self, request: Request, now: float) -> tuple[Exchange, Callable[[Event], None] | None]:
-        """Route a request; return its exchange, and what starts the handler for its event."""
-
-    def answer(self, pending: Pending, now: float) -> Response:
-        """Return the response that was waited for."""
-
-    def note_refusal(self, error: ProtocolError) -> None:
-        """Log a request that broke HTTP."""
-
-    def forget(self, connection: "HttpProtocol") -> None:
-        """Note that a connection is gone."""
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -118,7 +93,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_deadline(self) -> None:
         """Do what is due, or look again later when the deadline has moved (the wheel)."""
-        now = self._engine.loop.time()
+        now = self._engine.time()
         if self._deadline > now:
             self._expires = self._deadline
             self._bucket = self._engine.wheel.add(self, self._deadline)
@@ -246,7 +221,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _set_deadline(self, seconds: float) -> None:
         """Let the current phase end in so many seconds; only an earlier deadline than before costs anything."""
-        self._deadline = deadline = self._engine.loop.time() + seconds
+        self._deadline = deadline = self._engine.time() + seconds
         if not self._expires or deadline < self._expires:
             if self._expires:
                 self._engine.wheel.discard(self, self._bucket)

@@ -36,10 +36,6 @@ class Routes:
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes.values())
 
-    def get(self, path: str) -> Route | None:
-        """Return the route of exactly this path."""
-        return self._routes.get(path)
-
     def add(self, path: str, endpoint: Endpoint, bot: Bot | None) -> None:
         """Add a route. Raises `ConfigError` for a path that cannot be or is taken, and for an endpoint that is."""
         if not path.startswith("/") or not path.isascii() or not path.isprintable() or any(c in path for c in "?# "):

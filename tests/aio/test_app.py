@@ -125,6 +125,8 @@ def test_an_app_runs_once_at_a_time_and_again_when_it_has_ended():
             engine = app.engine(asyncio.get_running_loop())
             with pytest.raises(StateError, match="runs already"):
                 app.protocol_factory(asyncio.get_running_loop())
+            with pytest.raises(StateError, match="before it is served"):
+                app.add("/other", FakeEndpoint())
             await engine.close()
         await app.aclose()
         assert not endpoint.drained

@@ -100,9 +100,8 @@ def test_a_path_leads_to_its_endpoint_and_to_no_other():
 
     async def run():
         async with running(first, second) as engine:
-            exchange, dispatch = ask(engine, "/1")
+            exchange, _ = ask(engine, "/1")
             assert (exchange.response.status, len(first.requests), len(second.requests)) == (200, 0, 1)
-            assert dispatch is not None
 
     asyncio.run(run())
 
@@ -298,13 +297,14 @@ def test_it_is_busy_while_handlers_run_or_answers_are_unsettled():
     asyncio.run(run())
 
 
-def test_draining_is_told_to_every_endpoint():
+def test_starting_and_draining_are_told_to_every_endpoint():
     endpoints = FakeEndpoint(), FakeEndpoint()
 
     async def run():
         async with running(*endpoints) as engine:
+            assert [(endpoint.starts, endpoint.drained) for endpoint in endpoints] == [(1, False)] * 2
             engine.drain()
-            assert [endpoint.drained for endpoint in endpoints] == [True, True]
+            assert [(endpoint.starts, endpoint.drained) for endpoint in endpoints] == [(1, True)] * 2
 
     asyncio.run(run())
 
