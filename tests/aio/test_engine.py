@@ -387,7 +387,7 @@ def test_closing_answers_what_waits_and_takes_no_longer_than_that():
             start = loop.time()
             await engine.close()
             assert transport.written.endswith(b"late ")
-            assert loop.time() - start < 0.5
+            assert loop.time() - start < 2
             assert engine.closed
 
     asyncio.run(run())
