@@ -26,7 +26,7 @@ from wecom_callbacks import (
 )
 
 from rawbot.exchange import Answer, Endpoint, Exchange, Pending, Request
-from rawbot.wecom.endpoint import WeComEndpoint
+from rawbot.wecom.endpoint import TICK, WeComEndpoint
 from rawbot.wecom.event_replies import EventReply
 from rawbot.wecom.streams import Stream
 
@@ -111,6 +111,16 @@ def test_time_passes_with_every_request():
     endpoint.receive(Request("GET", "/"), T0 + 330)
     assert isinstance(exchange.event.reply, Stream)
     assert exchange.event.reply.overdue
+
+
+def test_requests_let_time_pass_now_and_then():
+    endpoint = WeComEndpoint(TOKEN, KEY)
+    ticks: list[float] = []
+    endpoint.streams.tick = ticks.append
+    passed = (0, 0, 0.9, 1, 1.5, 0.5, 0.6)  # in ticks; the clock may be set back
+    for now in passed:
+        endpoint.receive(Request("GET", "/"), T0 + now * TICK)
+    assert [round((now - T0) / TICK, 3) for now in ticks] == [0, 1, 0.5]
 
 
 @given(

@@ -83,6 +83,19 @@ def test_a_card_that_is_not_changed_in_time_is_answered_empty(endpoint: WeComEnd
     assert request.url == URL
 
 
+def test_time_brings_a_delivery_back_that_never_arrived(endpoint: WeComEndpoint):
+    _, _, reply = begin(endpoint, card_event())
+    reply.write("Noted.")
+    reply.finish()
+    request = endpoint.deliveries.next_request(T0)
+    assert request is not None
+    endpoint.deliveries.receive(request, None, T0)
+    told: list[float] = []
+    endpoint.deliveries.on_ready = lambda: told.append(0)
+    endpoint.tick(T0 + 1)
+    assert told == [0]
+
+
 def test_a_slow_welcome_is_answered_with_what_there_is(endpoint: WeComEndpoint):
     pending, _, reply = begin(endpoint, event("enter_chat"))
     reply.write("Wel")

@@ -57,7 +57,7 @@ def poll(endpoint: WeComEndpoint, stream: Stream, now: float = T0, msgid: str = 
 def held(exchange: Exchange, until: float) -> tuple[Pending, list[tuple[str, bool]]]:
     """Look for an answer that is held till then; return it with a list that gets the answer once it is woken."""
     assert isinstance(exchange, Pending)
-    assert exchange.deadline == pytest.approx(until)
+    assert abs(exchange.deadline - until) < 0.001
     answers: list[tuple[str, bool]] = []
     exchange.attach(lambda: answers.append(shown(exchange.answer(T0))))
     return exchange, answers
@@ -322,6 +322,16 @@ def test_a_draining_endpoint_opens_nothing_and_goes_on_answering(endpoint: WeCom
     stream.cancel("shutdown")
     assert poll(endpoint, stream) == (TEXTS.shutdown, True)
     assert endpoint.unsettled() == 0
+
+
+def test_an_endpoint_can_be_started_again(endpoint: WeComEndpoint):
+    stream = begin(endpoint)
+    endpoint.drain(T0 + 330)
+    assert stream.overdue  # time passes with it
+    endpoint.start(T0 + 331)
+    assert post(endpoint, text(msgid="m2"), T0 + 331).event is not None
+    endpoint.start(T0 + 1000)
+    assert endpoint.unsettled() == 1  # and with this: the first one is forgotten
 
 
 @pytest.mark.parametrize("bound", [{"max_streams": 1}, {"max_bytes": 50_000, "max_text_bytes": 50_000}])

@@ -195,6 +195,17 @@ def test_shortening_makes_room_for_the_notice():
     assert TEXT_LIMIT - 200 < len(head.encode()) <= TEXT_LIMIT
 
 
+def test_the_longest_ending_still_fits():
+    fence = "~" * 80 + "\n"
+    room = TEXT_LIMIT - len("\n" + "~" * 80 + "\n\n" + NOTICE)
+    whole, over = (fence + "x" * (room - len(fence) + more) for more in (0, 1))
+    assert shorten(whole, NOTICE) == (f"{whole}\n{'~' * 80}\n\n{NOTICE}", "")
+    assert len(shorten(whole, NOTICE)[0]) == TEXT_LIMIT
+    head, tail = shorten(over, NOTICE)
+    assert len(head) <= TEXT_LIMIT
+    assert tail.startswith(fence + "x")
+
+
 def test_shortening_leaves_thoughts_out_first():
     long = "<think>" + "hm " * 10_000 + "</think>"
     assert shorten(long + "Hello", NOTICE) == ("Hello\n\n(cut)", "")

@@ -35,6 +35,10 @@ def test_a_setting_that_cannot_work_is_refused_by_name(setting: str, value: obje
         make_table(**{setting: value})
 
 
+def test_settings_may_be_as_small_as_they_work():
+    assert make_table(keep=360.0, max_text_bytes=2 * TEXT_LIMIT, max_bytes=2 * TEXT_LIMIT, max_streams=1) is not None
+
+
 def test_ids_are_never_used_twice():
     table = make_table()
     ids = [opened(table).id, table.new_id(), opened(table).id]
@@ -133,6 +137,21 @@ def test_bytes_are_bounded_as_streams_are():
     big.finish()
     opened(table).write("x" * 50_000)
     assert table.bytes_held <= 100_000
+    table.tick(T0 + 330)
+    table.tick(T0 + 1000)
+    assert table.bytes_held == 0
+
+
+def test_what_finds_no_room_is_not_counted():
+    table = make_table(max_bytes=50_000, max_text_bytes=50_000)
+    first, second = opened(table), opened(table)
+    first.write("x" * 40_000)
+    look(second)
+    second.write("y" * 20_000)
+    assert (second.text, second.has_news("r2"), table.bytes_held) == ("", False, 40_000)
+    table.tick(T0 + 330)
+    table.tick(T0 + 1000)
+    assert table.bytes_held == 0
 
 
 def test_a_full_table_refuses_new_streams():
@@ -221,7 +240,7 @@ class Model:
     """The last frame, once it was seen."""
 
 
-PIECES = st.sampled_from(["a", "你好", "\n\n", " ", "\u200b", "😀", "```\n", "x" * 9_000, "好 " * 4_000])
+PIECES = st.sampled_from(["a", "你好", "\n\n", " ", "\u200b", "😀", "```\n", "x" * 9_000, "好 " * 4_000, "y" * 20_000])
 
 
 class StreamsAgainstAModel(RuleBasedStateMachine):
@@ -230,7 +249,7 @@ class StreamsAgainstAModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = T0
-        self.table: StreamTable = make_table(max_streams=6, max_bytes=200_000, max_text_bytes=60_000)
+        self.table: StreamTable = make_table(max_streams=6, max_bytes=70_000, max_text_bytes=60_000)
         self.models: list[Model] = []
         self.urls: set[str] = set()
 
@@ -243,7 +262,7 @@ class StreamsAgainstAModel(RuleBasedStateMachine):
         message = user_message(response_url=f"{URL}{len(self.urls)}")
         self.urls.add(message.response_url)
         stream = self.table.open(message, self.now)
-        room = len([m for m in self.models if not m.over]) < 6 and self.table.bytes_held < 200_000
+        room = len([m for m in self.models if not m.over]) < 6 and self.table.bytes_held < 70_000
         assert (stream is not None) == room
         if stream is not None:
             self.models.append(Model(stream, self.now))
@@ -304,7 +323,7 @@ class StreamsAgainstAModel(RuleBasedStateMachine):
         held = [m.stream for m in self.models if self.table.get(m.stream.id, self.now) is not None]
         assert self.table.open_streams == len([m for m in self.models if not m.over])
         assert self.table.open_streams <= len(held) <= len(self.table) <= 6
-        assert 0 <= self.table.bytes_held <= 200_000
+        assert 0 <= self.table.bytes_held <= 70_000
         assert sum(len(m.stream.text.encode()) for m in self.models if not m.over) <= self.table.bytes_held
         assert 0 <= self.table.unsettled <= len(self.table)
         assert self.table.in_flight("zhangsan") == self.table.open_streams

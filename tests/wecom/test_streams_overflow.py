@@ -77,6 +77,35 @@ def test_of_a_text_without_measure_its_front_is_kept(pieces: list[str]):
     assert [text[-len(TEXTS.cut) :] for text in late(stream)] == [TEXTS.cut]
 
 
+def test_nothing_is_shown_behind_a_gap():
+    stream = opened(make_table(max_text_bytes=2 * TEXT_LIMIT))
+    stream.write("x" * (2 * TEXT_LIMIT - 2))
+    stream.write("你")
+    stream.write("z")
+    assert stream.text == "x" * (2 * TEXT_LIMIT - 2)
+
+
+def test_what_just_fits_is_not_cut():
+    stream = opened(make_table(max_text_bytes=2 * TEXT_LIMIT))
+    stream.write("x" * 2 * TEXT_LIMIT)
+    stream.finish()
+    assert (look(stream), late(stream)) == (("x" * TEXT_LIMIT, True), ["x" * TEXT_LIMIT])
+    thoughtful = open_stream()
+    text = "<think>hm</think>" + "x" * (TEXT_LIMIT - 17)
+    thoughtful.write(text)
+    assert look(thoughtful) == (text, False)
+    thoughtful.finish()
+    assert look(thoughtful) == (text, True)
+
+
+def test_a_finished_reply_holds_what_is_shown_and_no_more():
+    stream = open_stream()
+    stream.write(LONG)
+    assert stream._owner.bytes_held == len(LONG)
+    stream.finish()
+    assert stream._owner.bytes_held == len(stream.text) == len(look(stream)[0])
+
+
 def test_a_replacement_makes_room_again():
     stream = open_stream()
     stream.replace("x" * 300_000)
@@ -118,7 +147,10 @@ def test_what_found_no_room_in_the_table_is_told():
     second.write("y" * 40_000)
     third.write("z" * 1000)
     third.write("z" * 20_000)
+    look(third)
     third.write("z")  # nothing behind a gap
+    third.write("z" * 20_000)
+    assert not third.has_news("r2")
     assert table.bytes_held == 91_000
     third.finish()
     assert look(third) == ("z" * 1000 + f"\n\n{TEXTS.cut}", True)
@@ -199,6 +231,19 @@ def test_nothing_is_promised_and_nothing_lost_without_a_response_url():
     spoken.write("too late")
     spoken.finish()
     assert spoken._owner.deliveries.lost == 1
+
+
+def test_what_is_written_too_late_is_not_counted_for_the_bubble():
+    stream = overdue_stream("so far")
+    table = stream._owner
+    held = table.bytes_held
+    stream.write("x" * 1000)
+    stream.replace("y")
+    assert table.bytes_held == held
+    table.tick(T0 + 1000)
+    stream.write("z" * 1000)
+    stream.finish()
+    assert table.bytes_held == 0
 
 
 def test_what_follows_is_bounded_and_let_go():
