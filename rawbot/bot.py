@@ -3,6 +3,7 @@
 Layer 2. A `Bot` is told what to call for which event; the shell does the calling, the wings make the events.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -67,4 +68,6 @@ class Bot:
 def _checked(handler: Handler) -> Handler:
     if not callable(handler):
         raise ConfigError(f"a handler must be callable, not {type(handler).__name__}")
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+        raise ConfigError("a handler does not yield: it writes to its reply")
     return handler

@@ -37,6 +37,9 @@ class Request:
     peer: str = ""
     """The address that the connection came from; empty for a Unix socket."""
 
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.path}>"  # query and body are the peer's secrets
+
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a field, asked for in lower case, or None."""
         for key, value in self.headers:
@@ -53,6 +56,9 @@ class Response:
     body: bytes = b""
     content_type: bytes = b"text/plain; charset=utf-8"
     headers: Headers = ()
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}, {len(self.body)} bytes>"
 
 
 CancelReason = Literal["superseded", "shutdown", "busy"]
@@ -162,6 +168,9 @@ class Event:
     in_flight: int = 1
     """How many messages of this sender are being answered at present, this one included."""
 
+    def __repr__(self) -> str:
+        return f"<Event {self.kind} on {self.platform}>"  # what was said stays out of logs
+
 
 @dataclass(slots=True)
 class Answer:
@@ -237,6 +246,11 @@ class OutgoingRequest:
     headers: Headers
     expires_at: float
     """Unix time after which sending it is useless."""
+    tries: int = 0
+    """How often it was sent in vain."""
+
+    def __repr__(self) -> str:
+        return f"<OutgoingRequest {self.method}>"
 
 
 class Source:
@@ -246,6 +260,10 @@ class Source:
     """Set by the shell while it sends what is here. As long as it is not, the wing must not count on being heard."""
     on_ready: Callable[[], None] | None = None
     """Set by the shell: called when `next_request` has something new."""
+
+    def waiting(self) -> int:
+        """Count what waits to be sent, for the first time or again."""
+        return 0
 
     def next_request(self, now: float) -> OutgoingRequest | None:
         """Return the next request to send, or None."""

@@ -12,7 +12,8 @@ T = TypeVar("T")
 
 Policy = Literal["queue", "parallel", "cancel_previous"]
 """What happens to a message that comes while another of the same conversation is being answered:
-`queue` – it waits for its turn; `parallel` – both run; `cancel_previous` – the earlier one is stopped first."""
+`queue` – it waits for its turn; `parallel` – both run, without a bound; `cancel_previous` – the earlier one is stopped
+first. A conversation is a chat: in a group, one user's message waits for, or stops, the answer to another's."""
 
 
 class Lanes(Generic[T]):

@@ -85,3 +85,15 @@ def test_the_policy_and_its_room_are_kept_for_the_lanes():
     assert (Bot().policy, Bot().max_waiting) == ("queue", 32)
     bot = Bot(policy="cancel_previous", max_waiting=1)
     assert (bot.policy, bot.max_waiting) == ("cancel_previous", 1)
+
+
+def test_a_handler_that_yields_is_refused_since_nobody_would_listen():
+    def plain(event: object, reply: object):
+        yield event, reply
+
+    async def asynchronous(event: object, reply: object):
+        yield event, reply
+
+    for handler in (plain, asynchronous):
+        with pytest.raises(ConfigError, match="does not yield"):
+            Bot().on_message(handler)

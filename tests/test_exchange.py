@@ -12,6 +12,7 @@ from rawbot.exchange import (
     Answer,
     Attachment,
     Endpoint,
+    Event,
     OutgoingRequest,
     Pending,
     Request,
@@ -178,3 +179,16 @@ def test_a_source_must_say_what_it_sends_and_hears():
         source.next_request(0.0)
     with pytest.raises(NotImplementedError):
         source.receive(request, None, 0.0)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Request("POST", "/", "msg_signature=SECRET", [(b"a", b"SECRET")], b"SECRET"),
+        Response(200, b"SECRET"),
+        OutgoingRequest("POST", "https://x/?response_code=SECRET", b"SECRET", (), 1.0),
+        Event("message", "wecom", "SECRET", "SECRET", "SECRET", None, None),
+    ],
+)
+def test_what_crosses_the_hall_does_not_show_its_content(value: object):
+    assert "SECRET" not in repr(value)

@@ -58,9 +58,11 @@ class App:
         """End what `protocol_factory` began: handlers get their time, then every connection is closed."""
         engine = self._engine
         if engine is not None and not engine.closed:
-            engine.drain()
-            await engine.finish()
-            await engine.close()
+            try:
+                engine.drain()
+                await engine.finish()
+            finally:
+                await engine.close()
 
     def engine(self, loop: asyncio.AbstractEventLoop) -> Engine:
         """Start this app on a loop; for those who bring their own protocol, as `ASGIApp` does.

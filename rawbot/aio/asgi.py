@@ -73,7 +73,7 @@ class ASGIApp:
             return
         exchange, dispatch = engine.receive(decode_request(scope, body), time())
         if exchange.event is not None and dispatch is not None:
-            engine.loop.call_soon(dispatch, exchange.event)
+            dispatch(exchange.event)
         response = await _await_bot(engine, exchange, receive) if isinstance(exchange, Pending) else exchange.response
         if response is not None:
             await _respond(send, response)

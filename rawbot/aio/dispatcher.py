@@ -60,8 +60,11 @@ class Dispatcher:
     async def _rest(self, timeout: float) -> None:  # noqa: ASYNC109 - the same deadline as above
         deadline = self._loop.time() + timeout
         await asyncio.sleep(0)  # for what was dispatched and has not started
-        while self._tasks and (left := deadline - self._loop.time()) > 0:
-            await asyncio.wait(self._tasks, timeout=left)
+        while (self._tasks or len(self._lanes)) and (left := deadline - self._loop.time()) > 0:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=left)
+            else:
+                await asyncio.sleep(0)  # the next of a conversation starts on the loop's next turn
 
     def _receive(self, job: "_Job") -> None:
         if self._closing:
@@ -100,6 +103,8 @@ class Dispatcher:
             self._end(job, error)
             return
         if not inspect.isawaitable(result):
+            if result is not None:
+                log.error("the handler for %r returned a %s: handlers write", event.kind, type(result).__name__)
             self._end(job, None)
             return
         coroutine = result if inspect.iscoroutine(result) else _wait_for(result)

@@ -53,7 +53,8 @@ class Engine:
         self._sending: dict[Source, set[asyncio.Task[None]]] = {}
         self._ticking: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
-        self._closed = False
+        self.closed = False
+        """Whether `close` was called."""
         for route in routes:
             self._add(route)
 
@@ -62,6 +63,8 @@ class Engine:
         now = time()
         for route, _ in self._doors.values():
             route.endpoint.start(now)
+        if self._sending and not self._client.available:
+            log.warning("files and active replies need the extra 'client': pip install 'rawbot[client]'")
         for source in self._sending:
             source.enabled = self._client.available
             source.on_ready = partial(self._pump, source)
@@ -103,11 +106,6 @@ class Engine:
             self._emptied.set()
 
     @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
-
-    @property
     def busy(self) -> bool:
         """Whether handlers run, or platforms still have to fetch the end of an answer."""
         return any(d.running for d in self._dispatchers.values()) or bool(self._unsettled())
@@ -130,9 +128,9 @@ class Engine:
 
     async def close(self) -> None:
         """Close every connection, after the answers that are owed; stop the clock and the client."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self._emptied = asyncio.Event()
         for connection in list(self.connections):
             connection.close_when_idle()
@@ -144,8 +142,9 @@ class Engine:
         for source in self._sending:
             source.enabled = False
             source.on_ready = None
-        if under_way := self._under_way():
-            log.warning("%d outgoing requests were cut off by the end", len(under_way))
+        under_way = self._under_way()
+        if unsent := len(under_way) + sum(source.waiting() for source in self._sending):
+            log.warning("%d outgoing requests were cut off by the end", unsent)
         for task in under_way:
             task.cancel()
         if self._ticking is not None:

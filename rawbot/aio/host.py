@@ -33,6 +33,8 @@ class Host(Protocol):
     timeouts: Timeouts
     wheel: TimerWheel
     connections: set[Connection]
+    closed: bool
+    """Whether it serves no more."""
 
     def time(self) -> float:
         """Return the loop's time."""

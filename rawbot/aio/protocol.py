@@ -13,7 +13,7 @@ from time import time
 from typing import cast
 
 from rawbot.aio.host import Host
-from rawbot.errors import ProtocolError, StateError
+from rawbot.errors import ProtocolError
 from rawbot.exchange import Pending, Request, Response
 from rawbot.http.connection import HttpConnection, Phase
 from rawbot.http.responses import FAILED
@@ -49,6 +49,8 @@ class HttpProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock for the first request."""
         self._transport = cast("asyncio.Transport", transport)
+        if self._engine.closed:  # accepted as the listener closed
+            self._transport.abort()
         peer = transport.get_extra_info("peername")
         self._connection = HttpConnection(self._engine.limits, peer=peer[0] if isinstance(peer, tuple) else "")
         self._engine.connections.add(self)
@@ -188,7 +190,7 @@ class HttpProtocol(asyncio.Protocol):
         last = self._eof and not connection.buffered
         try:
             data = connection.send(response, now, close=last)
-        except StateError:
+        except Exception:  # an endpoint of somebody else's may give anything
             log.exception("a response cannot be written")
             data = connection.send(FAILED, now, close=last)
         self._timed = None

@@ -35,11 +35,10 @@ class Deliveries(Source):
         self._later: list[tuple[float, int, OutgoingRequest]] = []
         """A heap by the time of the next try; the number keeps the order of those with the same."""
         self._number = count()
-        self._tries: dict[int, int] = {}
 
     def can_post(self, url: str) -> bool:
         """Tell whether a body for this URL would be sent."""
-        return bool(url) and self.enabled and len(self) < self._max_waiting
+        return bool(url) and self.enabled and self.waiting() < self._max_waiting
 
     def post(self, url: str, body: bytes, *, expires_at: float) -> None:
         """Send this body as soon as the shell can; `expires_at` is the end of the URL's life, Unix seconds."""
@@ -57,18 +56,17 @@ class Deliveries(Source):
             request = self._ready.popleft()
             if request.expires_at > now:
                 return request
-            self._forget(request, lost=True)
+            self._count(lost=True)
         return None
 
     def receive(self, request: OutgoingRequest, response: Response | None, now: float) -> bool:
         """Note how it went; None brings the request back after a while (`Source.receive`)."""
         if response is not None:
-            return self._forget(request, lost=not _accepted(response))
-        tries = self._tries.get(id(request), 0)
-        if tries == len(RETRY_AFTER):
-            return self._forget(request, lost=True)
-        self._tries[id(request)] = tries + 1
-        heapq.heappush(self._later, (now + RETRY_AFTER[tries], next(self._number), request))
+            return self._count(lost=not _accepted(response))
+        if request.tries == len(RETRY_AFTER):
+            return self._count(lost=True)
+        heapq.heappush(self._later, (now + RETRY_AFTER[request.tries], next(self._number), request))
+        request.tries += 1
         return True
 
     def tick(self, now: float) -> None:
@@ -78,7 +76,7 @@ class Deliveries(Source):
             if self._ready and self.on_ready is not None:
                 self.on_ready()
 
-    def __len__(self) -> int:
+    def waiting(self) -> int:
         """Count what waits to be sent, for the first time or again."""
         return len(self._ready) + len(self._later)
 
@@ -86,8 +84,7 @@ class Deliveries(Source):
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
 
-    def _forget(self, request: OutgoingRequest, *, lost: bool) -> bool:
-        self._tries.pop(id(request), None)
+    def _count(self, *, lost: bool) -> bool:
         if lost:
             self.lost += 1
         else:

@@ -47,6 +47,12 @@ PLATFORM = "wecom"
 EVENT_DEADLINE = 4.0
 """Seconds after which an event is answered with what there is; the platform gives up at five (doc 101027)."""
 
+EVENTS_KEPT = 60.0
+"""Seconds for which the answer to an event is kept for a repetition: events have five, and card events no retry."""
+
+MAX_EVENTS = 4096
+"""Answers to events kept: at most 20 KB each, so no more than 80 MB, and 4 KB as a rule."""
+
 TICK = 0.25
 """Seconds for which `receive` does not look for time-outs again; no time-out here is meant more exactly."""
 
@@ -110,9 +116,9 @@ class WeComEndpoint(Endpoint):
         self.deliveries = Deliveries()
         self.source = self.deliveries
         limits = StreamLimits(watchdog, keep, max_streams, max_bytes, max_text_bytes)
-        voice = Voice(self._texts, waiting, feedback)
-        self.streams = StreamTable(entropy(6).hex(), limits, voice, self.deliveries)
-        self._remembered: ExpiringDict[str, str | EventReply] = ExpiringDict(replay_window, max_remembered)
+        self.streams = StreamTable(entropy(6).hex(), limits, Voice(self._texts, waiting, feedback), self.deliveries)
+        self._remembered: ExpiringDict[str, str] = ExpiringDict(replay_window, max_remembered)  # stream id by msgid
+        self._events: ExpiringDict[str, EventReply] = ExpiringDict(EVENTS_KEPT, MAX_EVENTS)
         self._ticked = 0.0
         self._draining = False
 
@@ -138,6 +144,7 @@ class WeComEndpoint(Endpoint):
         self._ticked = now
         self.streams.tick(now)
         self._remembered.expire(now)
+        self._events.expire(now)
         self.deliveries.tick(now)
 
     def start(self, now: float) -> None:
@@ -197,15 +204,19 @@ class WeComEndpoint(Endpoint):
         if isinstance(message, Refresh):
             return self._refresh(message, seal, now)
         known = self._remembered.get(message.msgid, now)
-        if isinstance(known, EventReply):
-            return self._event_answer(known, None, seal, now)
-        if isinstance(known, str):
-            stream = self.streams.get(known, now)
-            # a repetition that outlived its stream: nobody looks at that bubble any more
-            return self._first_answer(stream, message, None, seal, now) if stream else Answer(Response(200))
+        if known is not None:
+            return self._repeat(known, message, seal, now)
         if isinstance(message, UserMessage):
             return self._begin(message, seal, now)
         return self._begin_event(message, seal, now)
+
+    def _repeat(self, stream_id: str, message: Message, seal: "_Seal", now: float) -> Exchange:
+        """Answer a callback again as it was answered; empty when that is so long ago that nobody looks any more."""
+        if stream := self.streams.get(stream_id, now):
+            return self._first_answer(stream, message, None, seal, now)
+        if reply := self._events.get(message.msgid, now):
+            return self._event_answer(reply, None, seal, now)
+        return Answer(Response(200))
 
     def _begin(self, message: UserMessage, seal: "_Seal", now: float) -> Exchange:
         """Open the bubble for a new message, and tell the bot."""
@@ -253,7 +264,8 @@ class WeComEndpoint(Endpoint):
 
     def _begin_event(self, message: Message, seal: "_Seal", now: float) -> Exchange:
         reply = EventReply(message, now, self.deliveries, self._texts)
-        self._remembered.set(message.msgid, reply, now)
+        self._remembered.set(message.msgid, "", now)
+        self._events.set(message.msgid, reply, now)
         event = Event(
             kind=reply.kind,
             platform=PLATFORM,

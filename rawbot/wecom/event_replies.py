@@ -27,6 +27,8 @@ from rawbot.wecom.texts import WeComTexts
 EMPTY = b""
 """The answer that says nothing: 200 with an empty body."""
 
+_ANSWERED = "the answer to this event was sent already, or its five seconds are over"
+
 _NAMES: dict[type[Message], str] = {
     EnterChat: "enter_chat",
     CardEvent: "template_card_event",
@@ -77,10 +79,20 @@ class EventReply:
         return "".join(self._parts)
 
     def write(self, text: str) -> None:
-        """Add to the welcome, or to what follows a card event."""
-        self._demand_open()
+        """Add to the welcome, or to what follows a card event.
+
+        Raises `StateError` where it could not be shown: nothing is taken in to be lost.
+        """
         if not self.answerable:
             raise StateError("this event may not be answered with anything")
+        self._demand_open()
+        if self._type is EnterChat and self.answer is not None:
+            raise StateError(_ANSWERED)
+        if self._type is CardEvent and not self._deliveries.can_post(self._response_url):
+            raise StateError(
+                "words after a card event go out through its response_url: the event brought none, or outgoing "
+                "requests are not possible here (they need a running App and pip install 'rawbot[client]')"
+            )
         self._parts.append(clean(text))
 
     def replace(self, text: str) -> None:
@@ -157,7 +169,7 @@ class EventReply:
 
     def _answer_with(self, answer: bytes) -> None:
         if self.answer is not None:
-            raise StateError("the answer to this event was sent already, or its five seconds are over")
+            raise StateError(_ANSWERED)
         self.answer = answer
         self._wake()
 

@@ -313,9 +313,9 @@ def _decode_event(common: tuple[str, str, str, str, str, str, Json], event: Json
         body = _dict(event, name)
         return CardEvent(
             *common,
-            card_type=_either(body, "card_type", "CardType"),
-            event_key=_either(body, "event_key", "EventKey"),
-            task_id=_either(body, "task_id", "TaskId"),
+            card_type=_either(body, "card_type", "CardType", "cardType"),
+            event_key=_either(body, "event_key", "EventKey", "eventKey"),
+            task_id=_either(body, "task_id", "TaskId", "taskId"),
             selected=_selected(body),
         )
     if name == "feedback_event":
@@ -375,8 +375,8 @@ def _str(holder: Json, key: str) -> str:
     return value
 
 
-def _either(holder: Json, key: str, other: str) -> str:
-    return _str(holder, key) or _str(holder, other)
+def _either(holder: Json, *keys: str) -> str:
+    return next(filter(None, (_str(holder, key) for key in keys)), "")
 
 
 def _dict(holder: Json, key: str) -> Json:

@@ -181,3 +181,19 @@ def test_an_endpoint_that_was_drained_takes_messages_again_when_the_app_is_serve
 
     asyncio.run(run())
     assert order == ["start", "drain"] * 2
+
+
+def test_an_end_that_is_cancelled_still_closes():
+    app = App(Bot(), timeouts=Timeouts(graceful=30))
+    app.add("/bot", FakeEndpoint())
+
+    async def run():
+        engine = app.engine(asyncio.get_running_loop())
+        engine.finish = asyncio.Event().wait
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(app.aclose(), 0.01)
+        assert engine.closed
+        app.engine(asyncio.get_running_loop())
+        await app.aclose()
+
+    asyncio.run(run())

@@ -396,3 +396,24 @@ def test_cancelling_the_closing_cancels_the_handlers_at_once():
 
     asyncio.run(run())
     assert event.reply.endings == ["shutdown"]
+
+
+def test_a_plain_function_that_returns_an_awaitable_is_waited_for_and_so_is_what_waits_behind_it():
+    bot = Bot()
+    bot.on_message(lambda *_: asyncio.sleep(0.01))
+    events = [make_event(str(number)) for number in range(4)]
+
+    async def run():
+        dispatcher = Dispatcher(bot, asyncio.get_running_loop(), fetch)
+        for event in events:
+            dispatcher.dispatch(event)
+        await dispatcher.close(5)
+
+    asyncio.run(run())
+    assert [event.reply.endings for event in events] == [["finished"]] * 4
+
+
+def test_a_handler_that_returns_its_words_is_told_that_handlers_write(caplog: pytest.LogCaptureFixture):
+    assert run_one(lambda *_: "my answer").endings == ["finished"]
+    assert "returned a str: handlers write" in caplog.text
+    assert "my answer" not in caplog.text

@@ -93,7 +93,7 @@ async def talk(server: rawbot.Server) -> None:
 def assert_empty(server: rawbot.Server, endpoint: rawbot.WeComEndpoint) -> None:
     streams, engine = endpoint.streams, server._engine
     assert (len(streams), streams.open_streams, streams.unsettled, streams.bytes_held) == (0, 0, 0, 0)
-    assert (len(streams._in_flight), len(endpoint._remembered), len(endpoint.deliveries)) == (0, 0, 0)
+    assert (len(streams._in_flight), len(endpoint._remembered), endpoint.deliveries.waiting()) == (0, 0, 0)
     assert (len(engine.connections), len(engine.wheel)) == (0, 0)
     for dispatcher in engine._dispatchers.values():
         assert (dispatcher.running, len(dispatcher._lanes)) == (0, 0)

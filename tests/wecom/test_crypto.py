@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shared_vectors import all_vectors, own_vectors
 
 from rawbot.errors import ConfigError
+from rawbot.wecom import crypto as crypto_module
 from rawbot.wecom.crypto import (
     BASE64_ERROR,
     DECRYPT_ERROR,
@@ -286,3 +287,10 @@ def test_well_padded_frames_with_any_content_raise_nothing_but_crypto_errors(pad
         assert crypto.decrypt(encrypted) == padded[20 : 20 + length]
     else:
         assert code_of(crypto, encrypted) in CODES
+
+
+def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch):
+    compared = []
+    monkeypatch.setattr(crypto_module, "compare_digest", lambda *pair: compared.append(pair) or True)
+    assert WeComCrypto("token", "a" * 43).verify(b"0" * 40, b"1", b"2", b"3")
+    assert len(compared) == 1

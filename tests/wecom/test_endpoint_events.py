@@ -7,8 +7,8 @@ import pytest
 from wecom_callbacks import CARD, KEY, T0, TOKEN, URL, Json, card_event, event, is_empty, message, open_answer, post
 
 from rawbot.errors import StateError
-from rawbot.exchange import MESSAGE, Event, Pending, Response
-from rawbot.wecom.endpoint import EVENT_DEADLINE, WeComEndpoint
+from rawbot.exchange import MESSAGE, Answer, Event, Pending, Response
+from rawbot.wecom.endpoint import EVENT_DEADLINE, MAX_EVENTS, WeComEndpoint
 from rawbot.wecom.event_replies import EventReply
 from rawbot.wecom.messages import CardEvent, Incoming, UnknownEvent
 
@@ -110,7 +110,7 @@ def test_a_handler_that_fails_leaves_an_empty_answer(endpoint: WeComEndpoint):
         answers = woken(pending)
         reply.fail()
         assert answers == [Response(200)]
-        assert len(endpoint.deliveries) == number  # a press has a response_url to tell it through
+        assert endpoint.deliveries.waiting() == number  # a press has a response_url to tell it through
 
 
 @pytest.mark.parametrize("fields", [event("enter_chat"), card_event()], ids=["enter_chat", "card"])
@@ -181,7 +181,26 @@ def test_events_open_no_streams_and_are_forgotten(endpoint: WeComEndpoint):
 
 def test_a_remembered_event_holds_none_of_its_words(endpoint: WeComEndpoint):
     post(endpoint, event("something_new", {"x": "a private word"}))
-    (entry,) = endpoint._remembered._entries.values()
+    (entry,) = endpoint._events._entries.values()
     kept = [getattr(entry[1], name) for name in EventReply.__slots__]
     assert "a private word" not in repr(kept)
     assert not any(isinstance(value, Incoming) for value in kept)
+
+
+def test_the_answer_to_an_event_is_kept_for_a_minute_and_its_msgid_for_the_replay_window(endpoint: WeComEndpoint):
+    _, _, reply = begin(endpoint, event("enter_chat"))
+    reply.write("Welcome")
+    reply.finish()
+    again = post(endpoint, event("enter_chat"), T0 + 59)
+    assert isinstance(again, Answer)
+    assert open_answer(again, T0 + 59)["text"]["content"] == "Welcome"
+    late = post(endpoint, event("enter_chat"), T0 + 61)
+    assert isinstance(late, Answer)
+    assert (late.response.status, late.response.body, late.event) == (200, b"", None)
+    assert len(endpoint._events) == 0
+
+
+def test_answers_to_events_are_bounded(endpoint: WeComEndpoint):
+    for number in range(MAX_EVENTS + 3):
+        post(endpoint, event("something_new", msgid=f"e{number}"))
+    assert len(endpoint._events) == MAX_EVENTS

@@ -100,7 +100,7 @@ def test_a_finished_reply_cannot_be_written_to(fields: Json):
     reply = reply_to(fields)
     reply.finish()
     for write in (reply.write, reply.replace):
-        with pytest.raises(StateError, match="finished"):
+        with pytest.raises(StateError, match="finished" if reply.answerable else "may not be answered"):
             write("x")
     for give in (reply.card, reply.update_card):
         with pytest.raises(StateError, match="finished"):
@@ -125,7 +125,8 @@ def test_a_welcome_may_be_a_card_and_is_sent_at_once():
     answers = waiting_request(reply)
     reply.card(CARD)
     assert answers == [reply.answer]
-    reply.write("unheard")
+    with pytest.raises(StateError, match="sent already"):
+        reply.write("unheard")
     reply.finish()
     assert answer_of(reply) == {"msgtype": "template_card", "template_card": CARD}
 
@@ -149,7 +150,8 @@ def test_a_welcome_that_is_not_done_in_time_says_what_it_has():
     reply = reply_to(WELCOME)
     reply.write("Welcome")
     assert json.loads(reply.time_out())["text"]["content"] == "Welcome"
-    reply.write(", too late")
+    with pytest.raises(StateError, match="five seconds are over"):
+        reply.write(", too late")
     reply.finish()
     assert json.loads(reply.time_out())["text"]["content"] == "Welcome"
     with pytest.raises(StateError, match="finished"):
@@ -253,3 +255,13 @@ def test_every_request_that_waits_gets_the_same_answer():
     reply.write("Welcome")
     reply.finish()
     assert first == second == [reply.answer]
+
+
+@pytest.mark.parametrize("missing", ["response_url", "client"])
+def test_words_after_a_card_event_are_refused_where_they_could_not_be_sent(missing: str):
+    reply = reply_to(PRESSED | {"response_url": ""} if missing == "response_url" else PRESSED)
+    reply._deliveries.enabled = missing != "client"
+    with pytest.raises(StateError, match=r"rawbot\[client\]"):
+        reply.write("important")
+    reply.finish()
+    assert reply._deliveries.lost == 0
