@@ -26,7 +26,7 @@ from rawbot.http.limits import Limits
 from rawbot.http.responses import CONTINUE, encode_response, refusal
 
 
-class Phase(enum.Enum):
+class Phase(enum.IntEnum):  # an Enum is hashed in Python: 0.25 µs for each move
     """What the connection waits for."""
 
     HEAD = enum.auto()

@@ -52,7 +52,7 @@ MAX_IMAGE_BYTES = 10 * 1024 * 1024
 """Limits of `msg_item` (doc 101031), the size counted before base64."""
 
 
-class Phase(enum.Enum):
+class Phase(enum.IntEnum):  # an Enum is hashed in Python: 0.25 µs for each move
     """Where a stream stands; see the picture at the top of the file."""
 
     OPEN = enum.auto()
