@@ -193,11 +193,12 @@ def test_a_card_event_tells_card_button_and_choices():
     ],
 )
 def test_choices_are_read_in_every_form_that_was_seen(selected_items: object, selected: dict):
-    payload = {"CardType": "vote_interaction", "EventKey": "k", "TaskId": "t", "selected_items": selected_items}
-    decoded = decode(event("template_card_event", payload))
-    assert isinstance(decoded, CardEvent)
-    assert (decoded.card_type, decoded.event_key, decoded.task_id) == ("vote_interaction", "k", "t")
-    assert decoded.selected == selected
+    for names in (("CardType", "EventKey", "TaskId"), ("cardType", "eventKey", "taskId")):
+        payload = dict(zip(names, ("vote_interaction", "k", "t"), strict=True)) | {"selected_items": selected_items}
+        decoded = decode(event("template_card_event", payload))
+        assert isinstance(decoded, CardEvent)
+        assert (decoded.card_type, decoded.event_key, decoded.task_id) == ("vote_interaction", "k", "t")
+        assert decoded.selected == selected
 
 
 def test_a_feedback_event_tells_the_verdict_and_why():
