@@ -4,6 +4,8 @@ Layer 0. Nothing here knows a platform, HTTP syntax or asyncio. Texts are plain 
 decrypted body never enters one.
 """
 
+from collections.abc import Sequence
+
 
 class RawbotError(Exception):
     """The root: whatever rawbot raises on purpose is one of these."""
@@ -13,16 +15,25 @@ class ProtocolError(RawbotError):
     """The peer is to blame: what it sent breaks the protocol.
 
     `status` is the HTTP status to answer with. `code` is the vendor's number for the failure where the vendor has
-    one (WeCom: -40001 … -40011); it labels logs and counters and is never sent to the peer.
+    one (WeCom: -40001 … -40011); it labels logs and counters and is never sent to the peer. `headers` are fields that
+    the answer must carry, as Retry-After.
     """
 
     status = 400
 
-    def __init__(self, reason: str, *, status: int | None = None, code: int | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        code: int | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         super().__init__(reason)
         if status is not None:
             self.status = status
         self.code = code
+        self.headers = headers
 
 
 class LimitError(ProtocolError):

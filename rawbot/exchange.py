@@ -8,9 +8,9 @@ write when the bot has spoken or the deadline has come. Either may carry an `Eve
 after the write. What has to be sent out by ourselves waits in a `Source`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import BinaryIO, Literal, NamedTuple, Protocol
 
 from rawbot.errors import ProtocolError, StateError
 from rawbot.media import Media
@@ -35,7 +35,11 @@ class Request:
     body: bytes = b""
     http_version: str = "1.1"
     peer: str = ""
-    """The address that the connection came from; empty for a Unix socket."""
+    """The client's address: the connection's, or what a trusted proxy tells; empty for a Unix socket."""
+    scheme: str = "http"
+    """`http` or `https`, as the client spoke it."""
+    certificate: Mapping[str, object] | None = None
+    """The client's certificate when it showed one under TLS, as `ssl.SSLSocket.getpeercert` gives it."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path}>"  # query and body are the peer's secrets
@@ -49,6 +53,20 @@ class Request:
 
 
 @dataclass(slots=True)
+class FileRegion:
+    """A part of an open file, as the body of a response. Whoever got the response closes the file."""
+
+    file: BinaryIO
+    offset: int
+    count: int
+    """Bytes from `offset` on."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+@dataclass(slots=True)
 class Response:
     """One HTTP response. The shell adds Date, Content-Length and, where due, Connection."""
 
@@ -56,6 +74,8 @@ class Response:
     body: bytes = b""
     content_type: bytes = b"text/plain; charset=utf-8"
     headers: Headers = ()
+    region: FileRegion | None = None
+    """The body, in place of `body`, when it is a file's: sent by `loop.sendfile` where the transport can."""
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"
@@ -232,8 +252,57 @@ class Pending:
         self._deliver = None
 
 
-Exchange = Answer | Pending
+class Channel:
+    """Both ways at any time: a WebSocket after its handshake, whoever dialled. Subclass it; only `receive` must be.
+
+    The shell calls `opened` once, `receive` for each whole message, `closed` once at the end, and takes what is to be
+    sent with `to_send` after each of these calls and whenever the channel has called `on_ready`.
+    """
+
+    on_ready: Callable[[], None] | None = None
+    """Set by the shell: call it outside of the shell's calls when something is to be sent, or when `closing` was set."""
+    closing: tuple[int, str] | None = None
+    """Set by the channel to end it: the WebSocket close code and a reason; what waits to be sent goes out before."""
+
+    def opened(self, now: float) -> None:
+        """Begin."""
+
+    def receive(self, message: bytes | str, now: float) -> Sequence[Event]:
+        """Take a message, text as str; return what the bot is to be told."""
+        raise NotImplementedError
+
+    def to_send(self) -> Sequence[bytes | str]:
+        """Return the messages that are to be sent now, each once."""
+        return ()
+
+    def closed(self, code: int, now: float) -> None:
+        """Be told that it is over: the close code of RFC 6455, section 7.4; 1006 when the connection just broke."""
+
+
+@dataclass(slots=True)
+class Upgrade:
+    """From here on the connection is a WebSocket; a request that asked for none is answered 426 by the shell."""
+
+    channel: Channel
+    subprotocol: str | None = None
+    """The one chosen of those that the request offers."""
+    headers: Headers = ()
+    """More fields for the handshake's answer."""
+
+
+Exchange = Answer | Pending | Upgrade
 """What an endpoint makes of a request."""
+
+
+class Figure(NamedTuple):
+    """A number that an endpoint shows to metrics."""
+
+    name: str
+    """In lower case with underscores; of counters without "_total"."""
+    kind: Literal["gauge", "counter"]
+    value: float
+    help: str
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -283,6 +352,14 @@ class Endpoint:
     methods: tuple[str, ...] = ("GET", "POST")
     """What is let in; anything else is answered 405 by the shell."""
     source: Source | None = None
+    below = False
+    """Whether it also answers for every path below the one that it is added with."""
+    needs_bot = True
+    """Whether it ever has something to tell a bot."""
+    mounted_at = ""
+    """The path that it was added with; set by the shell."""
+    keeps_state = False
+    """Whether requests must reach the process that got the earlier ones; then it cannot run in several workers."""
 
     def receive(self, request: Request, now: float) -> Exchange:
         """Answer a request. Bad input is an `Answer` too, made with `refuse`; nothing is raised for it."""
@@ -296,6 +373,10 @@ class Endpoint:
 
     def drain(self, now: float) -> None:
         """Take on nothing new, but go on answering for what is open."""
+
+    def figures(self) -> Iterable[Figure]:
+        """Return the numbers to be watched from outside."""
+        return ()
 
     def unsettled(self) -> int:
         """Count the conversations whose end the peer has not fetched yet; shutdown waits for them a little."""

@@ -27,10 +27,12 @@ class FakeTransport(asyncio.Transport):
         self.closing = False
         self.aborted = False
         self.lost = False
+        self.half_closed = False
         protocol.connection_made(self)
 
     def write(self, data: bytes) -> None:
         assert not self.closing
+        assert not self.half_closed
         self.written += data
         self.unread += len(data) if self.stuck else 0
         if self.unread > self.HIGH_WATER and not self.paused_protocol:
@@ -47,7 +49,25 @@ class FakeTransport(asyncio.Transport):
             self.protocol.resume_writing()
         if self.closing:
             self._lose()
+        elif self.half_closed:
+            self._answer_eof()
         return data
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        """Close our side; the peer closes its own when it has read to the end."""
+        self.half_closed = True
+        if not self.unread:
+            asyncio.get_running_loop().call_soon(self._answer_eof)
+
+    def _answer_eof(self) -> None:
+        if not self.closing and not self.protocol.eof_received():
+            self.close()
 
     def pause_reading(self) -> None:
         assert self.reading

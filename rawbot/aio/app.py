@@ -4,25 +4,36 @@ Engine room. An `App` is a description; it runs once it is given to `serve`, `ru
 """
 
 import asyncio
-from collections.abc import Callable
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
 from rawbot.aio.client import Client
 from rawbot.aio.engine import Engine
+from rawbot.aio.observer import Observer
 from rawbot.aio.outgoing_policy import OutgoingPolicy
 from rawbot.aio.protocol import HttpProtocol
 from rawbot.aio.routes import Routes
-from rawbot.aio.settings import Timeouts
+from rawbot.aio.settings import Capacity, Settings, Timeouts, make_settings
 from rawbot.bot import Bot
 from rawbot.errors import StateError
 from rawbot.exchange import Endpoint
 from rawbot.http.limits import Limits
+
+log = logging.getLogger("rawbot")
+
+Hook = Callable[[], Awaitable[None] | None]
+"""What is called as the app starts or ends: a coroutine function or a plain one."""
+H = TypeVar("H", bound=Hook)
 
 
 class App:
     """Bots and the doors that they listen at.
 
     `bot` is the one that endpoints talk to unless they are added with another. `limits` bounds requests, `timeouts`
-    how long things take, `outgoing` where downloads and active replies may go.
+    how long things take, `capacity` how many there are at once, `outgoing` where downloads and active replies may go.
+    `observers` see every request (`AccessLog`, `Metrics`). With `hosts`, requests for any other name are refused (421).
     """
 
     def __init__(
@@ -31,51 +42,108 @@ class App:
         *,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
+        capacity: Capacity | None = None,
         outgoing: OutgoingPolicy | None = None,
+        observers: Iterable[Observer] = (),
+        hosts: Sequence[str] | None = None,
     ) -> None:
-        self.limits = limits or Limits()
-        self.timeouts = timeouts or Timeouts()
+        self.settings: Settings = make_settings(limits, timeouts, capacity, observers=observers, hosts=hosts)
+        self.routes = Routes()
         self._bot = bot
         self._outgoing = outgoing or OutgoingPolicy()
-        self.routes = Routes()
         self._engine: Engine | None = None
+        self._on_startup: list[Hook] = []
+        self._on_shutdown: list[Hook] = []
+        self._hooks_ran = False
 
-    def add(self, path: str, endpoint: Endpoint, *, bot: Bot | None = None) -> None:
+    def add(self, path: str, endpoint: Endpoint, *, bot: Bot | None = None, max_body_size: int | None = None) -> None:
         """Let this endpoint answer on exactly this path, for this bot or the app's.
 
-        Raises `ConfigError` for a path that cannot be or is taken, `StateError` while the app runs.
+        An endpoint that says so (`Files`) answers for all paths below as well. `max_body_size` is this path's own limit
+        in bytes. Raises `ConfigError` for a path that cannot be or is taken, `StateError` while the app runs.
         """
         if self._running:
             raise StateError("this app runs already; add its endpoints before it is served")
-        self.routes.add(path, endpoint, bot or self._bot)
+        self.routes.add(path, endpoint, bot or self._bot, max_body_size=max_body_size)
+
+    def on_startup(self, hook: H) -> H:
+        """Call this before the first request is taken, in the order of registration (decorator).
+
+        What it raises keeps the app from being served.
+        """
+        self._on_startup.append(hook)
+        return hook
+
+    def on_shutdown(self, hook: H) -> H:
+        """Call this when the last handler has ended, in the reverse order of registration (decorator)."""
+        self._on_shutdown.append(hook)
+        return hook
 
     def protocol_factory(self, loop: asyncio.AbstractEventLoop) -> Callable[[], HttpProtocol]:
-        """Return what `loop.create_server` takes. Call `await app.aclose()` when the server is closed."""
+        """Return what `loop.create_server` takes. Call `await app.aclose()` when the server is closed.
+
+        Where there are start-up hooks, `await app.startup()` comes first.
+        """
         engine = self.engine(loop)
         return lambda: HttpProtocol(engine)
+
+    async def startup(self) -> None:
+        """Run the start-up hooks, once; `serve`, `run` and an ASGI host do it by themselves."""
+        if self._hooks_ran:
+            return
+        self._hooks_ran = True
+        for hook in self._on_startup:
+            await _call(hook)
 
     async def aclose(self) -> None:
         """End what `protocol_factory` began: handlers get their time, then every connection is closed."""
         engine = self._engine
-        if engine is not None and not engine.closed:
-            try:
+        try:
+            if engine is not None and not engine.closed:
                 engine.drain()
                 await engine.finish()
-            finally:
+        finally:
+            if engine is not None:
                 await engine.close()
+            await self.shutdown()
+
+    async def shutdown(self) -> None:
+        """Run the shutdown hooks, if the others ran. One that fails is logged, and the rest is run all the same."""
+        if not self._hooks_ran:
+            return
+        self._hooks_ran = False
+        for hook in reversed(self._on_shutdown):
+            try:
+                async with asyncio.timeout(self.settings.timeouts.graceful):
+                    await _call(hook)
+            except Exception:
+                log.exception("a shutdown hook failed")
 
     def engine(self, loop: asyncio.AbstractEventLoop) -> Engine:
         """Start this app on a loop; for those who bring their own protocol, as `ASGIApp` does.
 
-        Once it has ended, it may be started again. Raises `StateError` while it runs: its endpoints hold one state.
+        Once it has ended, it may be started again. Raises `StateError` while it runs (its endpoints hold one state),
+        and before `startup` where that has something to do.
         """
+        if self._on_startup and not self._hooks_ran:
+            raise StateError("this app has start-up hooks: await app.startup() before its protocol_factory")
+        engine = self.prepare(loop)
+        engine.start()
+        return engine
+
+    def prepare(self, loop: asyncio.AbstractEventLoop) -> Engine:
+        """Make the engine without starting it, for those who bind their sockets before. Raises as `engine` does."""
         if self._running:
             raise StateError("this app runs already; to serve it on several sockets, share one protocol_factory")
-        client = Client(policy=self._outgoing)
-        self._engine = Engine(loop, self.routes, client, limits=self.limits, timeouts=self.timeouts)
-        self._engine.start()
+        self._engine = Engine(loop, self.routes, Client(policy=self._outgoing), self.settings)
         return self._engine
 
     @property
     def _running(self) -> bool:
         return self._engine is not None and not self._engine.closed
+
+
+async def _call(hook: Hook) -> None:
+    result = hook()
+    if inspect.isawaitable(result):
+        await result

@@ -13,8 +13,8 @@ from rawbot.aio.app import App
 from rawbot.aio.asgi_messages import Body, Message, Scope, decode_request, encode_response
 from rawbot.aio.engine import Engine
 from rawbot.errors import ProtocolError, StateError
-from rawbot.exchange import Pending, Response
-from rawbot.http.responses import refusal
+from rawbot.exchange import Pending, Response, Upgrade
+from rawbot.http.responses import UPGRADE_REQUIRED, refusal
 
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -30,6 +30,7 @@ class ASGIApp:
     def __init__(self, app: App) -> None:
         self._app = app
         self._engine: Engine | None = None
+        self._starting = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope."""
@@ -50,30 +51,37 @@ class ASGIApp:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self._start()
+                await self._start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    def _start(self) -> Engine:
-        if self._engine is None:
-            self._engine = self._app.engine(asyncio.get_running_loop())
+    async def _start(self) -> Engine:
+        async with self._starting:
+            if self._engine is None:
+                await self._app.startup()
+                self._engine = self._app.engine(asyncio.get_running_loop())
         return self._engine
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        engine = self._start()
+        engine = await self._start()
+        request = decode_request(scope)
         try:
-            body = await _read_body(receive, scope, engine.limits.max_body_size)
+            body = await _read_body(receive, scope, engine.body_limit(request))
         except ProtocolError as error:
             await _respond(send, refusal(error))
             return
         if body is None:
             return
-        exchange, dispatch = engine.receive(decode_request(scope, body), time())
-        if exchange.event is not None and dispatch is not None:
-            dispatch(exchange.event)
+        request.body = body
+        exchange, door = engine.receive(request, time())
+        if isinstance(exchange, Upgrade):
+            await _respond(send, UPGRADE_REQUIRED)
+            return
+        if exchange.event is not None and door is not None:
+            door.dispatch(exchange.event)
         response = await _await_bot(engine, exchange, receive) if isinstance(exchange, Pending) else exchange.response
         if response is not None:
             await _respond(send, response)

@@ -41,17 +41,18 @@ class Body:
             raise LimitError("the body is too long", status=413)
 
 
-def decode_request(scope: Scope, body: bytes) -> Request:
-    """Return the request of an `http` scope; its path is the one below the mount point."""
+def decode_request(scope: Scope) -> Request:
+    """Return the request of an `http` scope, still without its body; its path is the one below the mount point."""
     client = scope.get("client")
     return Request(
         scope["method"],
         _path(scope),
         scope.get("query_string", b"").decode("latin-1"),
         [(bytes(name), bytes(value)) for name, value in scope["headers"]],
-        body,
+        b"",
         scope.get("http_version", "1.1"),
         client[0] if client else "",
+        scope.get("scheme", "http"),
     )
 
 

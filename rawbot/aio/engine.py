@@ -6,19 +6,20 @@ Engine room. The protocols (`HttpProtocol`, `ASGIApp`) turn bytes into requests;
 import asyncio
 import contextlib
 import logging
-from functools import partial
+from collections.abc import Iterator
 from time import time
 
+from rawbot.aio.admission import Admission
 from rawbot.aio.client import Client
 from rawbot.aio.dispatcher import Dispatcher
-from rawbot.aio.host import Connection, Dispatch
+from rawbot.aio.host import Connection, Door
+from rawbot.aio.outgoing import Outgoing
 from rawbot.aio.routes import NOT_FOUND, Route, Routes
-from rawbot.aio.settings import Timeouts
+from rawbot.aio.settings import Settings
 from rawbot.aio.wheel import TimerWheel
 from rawbot.bot import Bot
-from rawbot.errors import ProtocolError, RawbotError
-from rawbot.exchange import Answer, Exchange, OutgoingRequest, Pending, Request, Response, Source
-from rawbot.http.limits import Limits
+from rawbot.errors import ProtocolError
+from rawbot.exchange import Answer, Exchange, Figure, Pending, Request, Response
 from rawbot.http.responses import FAILED
 
 log = logging.getLogger("rawbot")
@@ -29,63 +30,109 @@ TICK = 1.0
 FLUSH = 1.0
 """Seconds that the last answers get to leave at shutdown before connections are aborted."""
 
-MAX_SENDING = 16
-"""Outgoing requests of one source under way at once."""
-
 _FAILED = Answer(FAILED)
 
 
 class Engine:
     """Runs routes on a loop. `close` ends it gracefully; it cannot be started again."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, routes: Routes, client: Client, *, limits: Limits, timeouts: Timeouts
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, routes: Routes, client: Client, settings: Settings) -> None:
         self.loop = loop
-        self.limits = limits
-        self.timeouts = timeouts
+        self.limits = settings.limits
+        self.timeouts = settings.timeouts
+        self.capacity = settings.capacity
+        self.observers = settings.observers
+        self.hosts = settings.hosts
         self.wheel = TimerWheel(loop)
         self.connections: set[Connection] = set()
         self.time = loop.time
-        self._client = client
-        self._dispatchers: dict[Bot, Dispatcher] = {}
-        self._doors: dict[str, tuple[Route, Dispatch]] = {}
-        self._sending: dict[Source, set[asyncio.Task[None]]] = {}
-        self._ticking: asyncio.TimerHandle | None = None
-        self._emptied: asyncio.Event | None = None
+        self.pending = 0
+        """How many answers wait for the bot."""
+        self.lag = 0.0
+        """Seconds that the last tick came late: for so long the loop was held by something."""
+        self.max_lag = 0.0
+        self.started = False
+        self.draining = False
+        """Whether each answer is its connection's last."""
         self.closed = False
         """Whether `close` was called."""
+        self._admission = Admission(settings.capacity)
+        self._turned_away: set[Connection] = set()
+        self._client = client
+        self._outgoing = Outgoing(loop, client)
+        self._dispatchers: dict[Bot, Dispatcher] = {}
+        self._routes = routes
+        self._doors: dict[str, Door] = {}
+        self._ticking: asyncio.TimerHandle | None = None
+        self._emptied: asyncio.Event | None = None
         for route in routes:
             self._add(route)
 
     def start(self) -> None:
         """Let time pass from now on, and what the endpoints have to send be sent."""
         now = time()
-        for route, _ in self._doors.values():
-            route.endpoint.start(now)
-        if self._sending and not self._client.available:
-            log.warning("files and active replies need the extra 'client': pip install 'rawbot[client]'")
-        for source in self._sending:
-            source.enabled = self._client.available
-            source.on_ready = partial(self._pump, source)
-        self._tick()
+        for door in self._doors.values():
+            door.route.endpoint.start(now)
+        self._outgoing.start()
+        self.started = True
+        self._tick(self.loop.time())
 
-    def receive(self, request: Request, now: float) -> tuple[Exchange, Dispatch | None]:
-        """Route a request to its endpoint; return its exchange, and what starts the handler for its event."""
-        found = self._doors.get(request.path)
-        if found is None:
+    # What connections call
+
+    def admit(self, connection: Connection, address: str) -> bool:
+        """Take in a connection; False when it has no place and is to be told so."""
+        self.connections.add(connection)
+        for observer in self.observers:
+            observer.opened()
+        if self._admission.admit(address):
+            return True
+        self._turned_away.add(connection)
+        return False
+
+    def forget(self, connection: Connection, address: str) -> None:
+        """Note that a connection is gone."""
+        self.connections.discard(connection)
+        if connection in self._turned_away:
+            self._turned_away.discard(connection)
+        else:
+            self._admission.release(address)
+        for observer in self.observers:
+            observer.closed()
+        if self._emptied is not None and not self.connections:
+            self._emptied.set()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many are being turned away that there is no time to tell them why."""
+        return len(self._turned_away) > self.capacity.max_connections
+
+    def body_limit(self, request: Request) -> int:
+        """Return how many bytes the body of this request may have."""
+        route = self._routes.find(request.path)
+        limit = None if route is None else route.max_body_size
+        return self.limits.max_body_size if limit is None else limit
+
+    def receive(self, request: Request, now: float) -> tuple[Exchange, Door | None]:
+        """Route a request to its endpoint; return its exchange, and the door that it came to, if there is one."""
+        door = self._doors.get(request.path) or self._below(request.path)
+        if door is None:
             return NOT_FOUND, None
-        route, dispatch = found
-        if request.method not in route.methods:
-            return route.not_allowed, None
+        route = door.route
+        method = request.method
+        if method not in route.methods:
+            return (route.options if method == "OPTIONS" else route.not_allowed), door
+        if method == "HEAD" and method not in route.endpoint.methods:
+            request.method = "GET"  # whoever writes the answer leaves the content out
         try:
             exchange = route.endpoint.receive(request, now)
         except Exception:
-            log.exception("the endpoint on %s failed", request.path)
-            return _FAILED, None
+            log.exception("the endpoint on %s failed", door.path)
+            return _FAILED, door
+        finally:
+            request.method = method
         if isinstance(exchange, Answer) and exchange.error is not None:
-            log.warning("%s refused a request: %s (%s)", request.path, exchange.error, exchange.error.code)
-        return exchange, dispatch
+            self._note_refused(door, exchange.error)
+        return exchange, door
 
     def answer(self, pending: Pending, now: float) -> Response:
         """Return the response that was waited for, 500 when making it fails."""
@@ -95,15 +142,41 @@ class Engine:
             log.exception("an endpoint failed to make the answer that was waited for")
             return FAILED
 
-    def note_refusal(self, error: ProtocolError) -> None:
-        """Log a request that broke HTTP: scanners send many, so below the default level."""
+    def note_refusal(self, error: ProtocolError, peer: str) -> None:
+        """Log a request that broke HTTP or a limit: scanners send many, so below the default level."""
         log.info("refused a request with %d: %s", error.status, error)
+        for observer in self.observers:
+            observer.refused(error, peer, time())
 
-    def forget(self, connection: Connection) -> None:
-        """Note that a connection is gone."""
-        self.connections.discard(connection)
-        if self._emptied is not None and not self.connections:
-            self._emptied.set()
+    # What is seen from outside
+
+    @property
+    def handlers(self) -> int:
+        """How many handlers run at present."""
+        return sum(dispatcher.running for dispatcher in self._dispatchers.values())
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait for an earlier one of their conversation."""
+        return sum(dispatcher.waiting for dispatcher in self._dispatchers.values())
+
+    @property
+    def sending(self) -> int:
+        """How many outgoing requests are under way."""
+        return len(self._outgoing.under_way())
+
+    @property
+    def queued(self) -> int:
+        """How many outgoing requests wait."""
+        return self._outgoing.waiting()
+
+    def figures(self) -> Iterator[tuple[str, Figure]]:
+        """Return what the endpoints show to metrics, each with its path."""
+        for path, door in self._doors.items():
+            for figure in door.route.endpoint.figures():
+                yield path, figure
+
+    # The end
 
     @property
     def busy(self) -> bool:
@@ -111,10 +184,11 @@ class Engine:
         return any(d.running for d in self._dispatchers.values()) or bool(self._unsettled())
 
     def drain(self) -> None:
-        """Take on nothing new."""
+        """Take on nothing new, and let each answer be its connection's last."""
+        self.draining = True
         now = time()
-        for route, _ in self._doors.values():
-            route.endpoint.drain(now)
+        for door in self._doors.values():
+            door.route.endpoint.drain(now)
 
     async def finish(self) -> None:
         """Let handlers end in their time, cancel the others, and let the platforms see how it ended."""
@@ -122,9 +196,7 @@ class Engine:
         deadline = self.loop.time() + self.timeouts.settle
         while self._unsettled() and self.loop.time() < deadline:  # noqa: ASYNC110 - endpoints are pure and signal nobody
             await asyncio.sleep(0.02)
-        deadline = self.loop.time() + self.timeouts.settle
-        while (sending := self._under_way()) and (left := deadline - self.loop.time()) > 0:
-            await asyncio.wait(sending, timeout=left)
+        await self._outgoing.finish(self.timeouts.settle)
 
     async def close(self) -> None:
         """Close every connection, after the answers that are owed; stop the clock and the client."""
@@ -139,63 +211,49 @@ class Engine:
                 await asyncio.wait_for(self._emptied.wait(), FLUSH)
         for connection in list(self.connections):
             connection.abort()
-        for source in self._sending:
-            source.enabled = False
-            source.on_ready = None
-        under_way = self._under_way()
-        if unsent := len(under_way) + sum(source.waiting() for source in self._sending):
-            log.warning("%d outgoing requests were cut off by the end", unsent)
-        for task in under_way:
-            task.cancel()
+        self._outgoing.close()
         if self._ticking is not None:
             self._ticking.cancel()
         self.wheel.close()
         await self._client.aclose()
 
+    def close_idle(self) -> int:
+        """Close the connections that nothing is under way on; return how many there were."""
+        idle = [connection for connection in self.connections if connection.idle]
+        for connection in idle:
+            connection.close_when_idle()
+        return len(idle)
+
+    # Inside
+
     def _add(self, route: Route) -> None:
         dispatcher = self._dispatchers.get(route.bot)
         if dispatcher is None:
-            dispatcher = self._dispatchers[route.bot] = Dispatcher(route.bot, self.loop, self._client.fetch)
-        self._doors[route.path] = (route, dispatcher.dispatch)
+            fetch, observers = self._client.fetch, self.observers
+            dispatcher = self._dispatchers[route.bot] = Dispatcher(route.bot, self.loop, fetch, observers)
+        self._doors[route.path] = Door(route, dispatcher.dispatch)
         if route.endpoint.source is not None:
-            self._sending[route.endpoint.source] = set()
+            self._outgoing.add(route.endpoint.source)
+
+    def _below(self, path: str) -> Door | None:
+        route = self._routes.find(path)
+        return None if route is None else self._doors[route.path]
+
+    def _note_refused(self, door: Door, error: ProtocolError) -> None:
+        code = "" if error.code is None else f" ({error.code})"
+        log.warning("%s refused a request: %s%s", door.path, error, code)
 
     def _unsettled(self) -> int:
-        return sum(route.endpoint.unsettled() for route, _ in self._doors.values())
+        return sum(door.route.endpoint.unsettled() for door in self._doors.values())
 
-    def _under_way(self) -> list[asyncio.Task[None]]:
-        return [task for tasks in self._sending.values() for task in tasks]
-
-    def _tick(self) -> None:
-        self._ticking = self.loop.call_later(TICK, self._tick)
+    def _tick(self, due: float) -> None:
+        self.lag = max(0.0, self.loop.time() - due)
+        self.max_lag = max(self.max_lag, self.lag)
+        due = self.loop.time() + TICK
+        self._ticking = self.loop.call_at(due, self._tick, due)
         now = time()
-        for path, (route, _) in self._doors.items():
+        for path, door in self._doors.items():
             try:
-                route.endpoint.tick(now)
+                door.route.endpoint.tick(now)
             except Exception:
                 log.exception("the endpoint on %s failed as time passed", path)
-
-    def _pump(self, source: Source) -> None:
-        """Send what a source has, up to `MAX_SENDING` at once."""
-        sending = self._sending[source]
-        while len(sending) < MAX_SENDING and (request := source.next_request(time())) is not None:
-            task = self.loop.create_task(self._send(source, request))
-            sending.add(task)
-            task.add_done_callback(partial(self._sent, source))
-
-    def _sent(self, source: Source, task: asyncio.Task[None]) -> None:
-        self._sending[source].discard(task)
-        if not task.cancelled():
-            self._pump(source)
-
-    async def _send(self, source: Source, request: OutgoingRequest) -> None:
-        try:
-            response = await self._client.send(request, time())
-        except RawbotError as error:
-            log.warning("an outgoing request failed: %s", error)
-            response = Response(504)  # it may have arrived, so it is not tried again
-        except Exception as error:  # noqa: BLE001 - the source must hear of it whatever it was
-            log.error("an outgoing request failed: %s", type(error).__name__)  # noqa: TRY400 - texts may hold the URL
-            response = Response(504)
-        if not source.receive(request, response, time()):
-            log.error("what was to be sent is lost: %s", "no answer" if response is None else response.status)

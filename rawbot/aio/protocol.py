@@ -1,10 +1,10 @@
 """One HTTP connection on the loop: bytes to requests, exchanges to bytes, within time and memory.
 
 Engine room. From `data_received` to `transport.write` there is no task, no queue and no await. What waits for the bot
-is a `Pending`, which writes from inside the bot's own call.
+is a `Pending`, which writes from inside the bot's own call; only the body that is a file's is sent by a task.
 
 Flow control both ways: while the peer does not read our answers, none of its requests is parsed; and while an answer is
-owed, no more than `READ_AHEAD` bytes of its next requests are taken in.
+owed, no more than `Capacity.read_ahead` bytes of its next requests are taken in.
 """
 
 import asyncio
@@ -12,34 +12,38 @@ import logging
 from time import time
 from typing import cast
 
-from rawbot.aio.host import Host
+from rawbot.aio.host import Door, Host
 from rawbot.errors import ProtocolError
-from rawbot.exchange import Pending, Request, Response
+from rawbot.exchange import Answer, Pending, Request, Response, Upgrade
 from rawbot.http.connection import HttpConnection, Phase
 from rawbot.http.responses import FAILED
 
 log = logging.getLogger("rawbot")
-
-READ_AHEAD = 64 * 1024
-"""Bytes of further requests that may wait in memory while an answer is owed: as many as asyncio buffers of writes."""
 
 
 class HttpProtocol(asyncio.Protocol):
     """The server's side of one connection, made by `App.protocol_factory`."""
 
     __slots__ = (
-        "_advancing", "_bucket", "_connection", "_deadline", "_engine", "_eof", "_expires", "_paused_reading",
-        "_paused_writing", "_pending", "_timed", "_transport",
+        "_advancing", "_began", "_bucket", "_connection", "_deadline", "_door", "_engine", "_eof", "_expires",
+        "_observed", "_over", "_paused_reading", "_paused_writing", "_peer", "_pending", "_request", "_served",
+        "_timed", "_transport",
     )  # fmt: skip
 
     def __init__(self, engine: Host) -> None:
         self._engine = engine
+        self._observed = bool(engine.observers)
         self._pending: Pending | None = None
+        self._request: Request | None = None
+        self._door: Door | None = None
         self._paused_reading = False
         self._paused_writing = False
         self._eof = False
+        self._over = False
         self._advancing = False
         self._timed: Phase | None = None
+        self._served = 0
+        self._began = 0.0
         self._deadline = 0.0
         self._expires = 0.0
         self._bucket = 0
@@ -47,35 +51,47 @@ class HttpProtocol(asyncio.Protocol):
     # What the loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the clock for the first request."""
+        """Take a place, if there is one, and start the clock for the first request."""
         self._transport = cast("asyncio.Transport", transport)
-        if self._engine.closed:  # accepted as the listener closed
-            self._transport.abort()
+        engine = self._engine
         peer = transport.get_extra_info("peername")
-        self._connection = HttpConnection(self._engine.limits, peer=peer[0] if isinstance(peer, tuple) else "")
-        self._engine.connections.add(self)
-        self._set_deadline(self._engine.timeouts.header)
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self._connection = HttpConnection(engine.limits, peer=self._peer)
+        admitted = engine.admit(self, self._peer)
+        if engine.closed or (not admitted and engine.crowded):  # accepted as the listener closed, or in a flood
+            self._transport.abort()
+        elif admitted:
+            self._set_deadline(engine.timeouts.header)
+        else:
+            wait = b"%d" % engine.capacity.retry_after
+            self._refuse(ProtocolError("no place for a connection", status=503, headers=((b"retry-after", wait),)))
 
     def data_received(self, data: bytes) -> None:
         """Answer what the new bytes complete."""
+        if self._over:
+            return
+        if self._observed and not self._began:
+            self._began = self._engine.time()
         self._connection.receive_data(data)
         self._advance()
 
     def eof_received(self) -> bool:
-        """Keep a half-closed connection for the answers that are owed."""
+        """Keep a half-closed connection for the answers that are owed; under TLS there is no such thing."""
         self._eof = True
-        if self._pending is not None or self._paused_writing:
-            return True
+        if not self._over and (self._pending is not None or self._paused_writing):
+            return self._transport.get_extra_info("sslcontext") is None
         self._close()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it broke changes nothing
         """Let go of everything."""
+        self._over = True
         if self._pending is not None:
+            self._engine.pending -= 1
             self._pending.abandon()
             self._pending = None
         self._engine.wheel.discard(self, self._bucket)
-        self._engine.forget(self)
+        self._engine.forget(self, self._peer)
 
     def pause_writing(self) -> None:
         """Stop answering while the peer does not read; abort when that lasts."""
@@ -85,13 +101,18 @@ class HttpProtocol(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on with the requests that came in the meantime."""
         self._paused_writing = False
-        if self._transport.is_closing():
+        if self._over or self._transport.is_closing():
             return
         if self._timed is None:  # else a phase has begun, whose deadline stands
             self._set_deadline(self._engine.timeouts.keep_alive)
         self._advance()
 
     # What the engine calls
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return self._pending is None and not self._paused_writing and not self._over and self._connection.idle
 
     def on_deadline(self) -> None:
         """Do what is due, or look again later when the deadline has moved (the wheel)."""
@@ -103,7 +124,7 @@ class HttpProtocol(asyncio.Protocol):
         self._expires = 0.0
         if self._pending is not None:
             self._deliver()
-        elif self._paused_writing or self._transport.is_closing():
+        elif self._over or self._paused_writing or self._transport.is_closing():
             self._transport.abort()
         elif self._connection.idle:
             self._close()
@@ -128,7 +149,7 @@ class HttpProtocol(asyncio.Protocol):
         """Answer the requests that are there, one after the other, for as long as none has to wait."""
         connection = self._connection
         self._advancing = True
-        while self._pending is None and not self._paused_writing:
+        while self._pending is None and not self._paused_writing and not self._over:
             try:
                 request = connection.next_request()
             except ProtocolError as error:
@@ -141,14 +162,12 @@ class HttpProtocol(asyncio.Protocol):
             if connection.idle and not self._eof:
                 break  # nothing more is there: the common case
         self._advancing = False
-        if self._paused_reading or connection.buffered > READ_AHEAD:
+        if self._paused_reading or connection.buffered > self._engine.capacity.read_ahead:
             self._throttle()
 
     def _await_rest(self) -> None:
         """Set the absolute deadline of the phase that has begun; more bytes of the same phase do not move it."""
         connection = self._connection
-        if self._transport.is_closing():
-            return
         if self._eof:
             self._close()
             return
@@ -162,24 +181,32 @@ class HttpProtocol(asyncio.Protocol):
 
     def _exchange(self, request: Request) -> None:
         now = time()
-        exchange, dispatch = self._engine.receive(request, now)
-        if isinstance(exchange, Pending):
+        exchange, door = self._engine.receive(request, now)
+        self._request, self._door = request, door
+        if isinstance(exchange, Answer):
+            self._write(exchange.response, now)
+        elif isinstance(exchange, Pending):
             self._await_bot(exchange, now)
         else:
-            self._write(exchange.response, now)
-        if exchange.event is not None and dispatch is not None:
-            dispatch(exchange.event)
+            raise NotImplementedError
+        if not isinstance(exchange, Upgrade) and exchange.event is not None and door is not None:
+            door.dispatch(exchange.event)
 
     def _await_bot(self, pending: Pending, now: float) -> None:
+        engine = self._engine
         self._pending = pending
+        engine.pending += 1
         self._set_deadline(pending.deadline - now)
         pending.attach(self._deliver)
+        if engine.pending > engine.capacity.max_pending:
+            self._deliver()  # as it is, if it was not ready
 
     def _deliver(self) -> None:
         """Write the answer that was waited for, in the call that made it ready, and go on."""
         pending, self._pending = self._pending, None
         if pending is None:
             return
+        self._engine.pending -= 1
         now = time()
         self._write(self._engine.answer(pending, now), now)
         if not self._advancing:
@@ -187,34 +214,77 @@ class HttpProtocol(asyncio.Protocol):
 
     def _write(self, response: Response, now: float) -> None:
         connection = self._connection
-        last = self._eof and not connection.buffered
+        engine = self._engine
+        self._served += 1
+        last = (
+            (self._eof and not connection.buffered)
+            or engine.draining
+            or self._served == engine.capacity.max_requests_per_connection
+        )
         try:
             data = connection.send(response, now, close=last)
         except Exception:  # an endpoint of somebody else's may give anything
             log.exception("a response cannot be written")
-            data = connection.send(FAILED, now, close=last)
+            response = FAILED
+            data = connection.send(response, now, close=last)
         self._timed = None
         self._transport.write(data)
+        if self._observed:
+            self._tell(response, now)
         if connection.phase is Phase.CLOSED:
-            self._close()
+            self._finish()
         elif not self._paused_writing:
-            self._set_deadline(self._engine.timeouts.keep_alive)
+            self._set_deadline(engine.timeouts.keep_alive)
+
+    def _tell(self, response: Response, now: float) -> None:
+        """Tell the observers of an answer; a pipelined request begins when the answer before it is out."""
+        engine, request = self._engine, self._request
+        took = engine.time() - self._began if self._began else 0.0
+        self._began = engine.time() if self._connection.buffered else 0.0
+        if request is not None:
+            route = "" if self._door is None else self._door.path
+            for observer in engine.observers:
+                observer.answered(request, route, response, took, now)
 
     def _refuse(self, error: ProtocolError) -> None:
         """Say what is wrong, as far as HTTP goes, and close."""
-        self._engine.note_refusal(error)
+        self._engine.note_refusal(error, self._peer)
         self._transport.write(self._connection.refuse(error, time()))
-        self._close()
+        self._finish(unread=True)
+
+    def _finish(self, *, unread: bool = False) -> None:
+        """Close in stages (RFC 9112, section 9.6): our side first, the rest when the peer has closed its own.
+
+        Closing at once while the peer still sends has the kernel answer with a reset, which takes the unread answer
+        from it. TLS has no half-closing: there it is waited for only when bytes are known to be `unread`.
+        """
+        if self._over:
+            return
+        transport = self._transport
+        half = transport.can_write_eof()
+        if self._eof or not (half or unread):
+            self._close()
+            return
+        self._over = True
+        if half:
+            transport.write_eof()
+        if self._paused_reading:
+            self._paused_reading = False
+            transport.resume_reading()
+        timeouts = self._engine.timeouts
+        self._set_deadline(timeouts.write if transport.get_write_buffer_size() else timeouts.linger)
 
     def _close(self) -> None:
         """Close when all is written; a peer that does not read is cut off, which asyncio's own close never does."""
+        self._over = True
         self._transport.close()
         self._set_deadline(self._engine.timeouts.write)
 
     def _throttle(self) -> None:
         """Read on only as long as what was read is being answered."""
-        full = self._connection.buffered > READ_AHEAD and (self._pending is not None or self._paused_writing)
-        if full != self._paused_reading and not self._transport.is_closing():
+        waiting = self._pending is not None or self._paused_writing
+        full = waiting and self._connection.buffered > self._engine.capacity.read_ahead
+        if full != self._paused_reading and not self._over:
             self._paused_reading = full
             if full:
                 self._transport.pause_reading()

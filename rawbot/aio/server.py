@@ -26,7 +26,8 @@ BACKLOG = 2048
 class Server:
     """A listening app, made by `serve`."""
 
-    def __init__(self, engine: Engine, listener: asyncio.Server) -> None:
+    def __init__(self, app: App, engine: Engine, listener: asyncio.Server) -> None:
+        self._app = app
         self._engine = engine
         self._listener = listener
         self._names = [sock.getsockname() for sock in listener.sockets]  # which a closed socket has no more
@@ -49,6 +50,7 @@ class Server:
         finally:
             self._listener.close()
             await self._engine.close()
+            await self._app.shutdown()
 
     async def _settle(self) -> None:
         self._engine.drain()
@@ -64,14 +66,19 @@ async def serve(app: App, *, host: str = "127.0.0.1", port: int = 8080) -> Async
     `port` 0 takes a free one, which `Server.port` tells. Raises `ConfigError` when the address cannot be bound.
     """
     loop = asyncio.get_running_loop()
-    engine = app.engine(loop)
+    engine = app.prepare(loop)
     try:
-        listener = await loop.create_server(lambda: HttpProtocol(engine), host, port, backlog=BACKLOG)
+        listener = await loop.create_server(
+            lambda: HttpProtocol(engine), host, port, backlog=BACKLOG, start_serving=False
+        )
     except (OSError, OverflowError, ValueError) as error:  # the last for a name that cannot be one
         await engine.close()
         raise ConfigError(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}") from None
-    server = Server(engine, listener)
+    server = Server(app, engine, listener)
     try:
+        await app.startup()
+        engine.start()
+        await listener.start_serving()
         yield server
     finally:
         await server.close()

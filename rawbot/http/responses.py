@@ -17,6 +17,9 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 FAILED = Response(500, b"Internal Server Error\n")
 """What the peer is told when the fault is ours: nothing."""
 
+UPGRADE_REQUIRED = Response(426, b"Upgrade Required\n", headers=((b"upgrade", b"websocket"),))
+"""What plain HTTP is told where a WebSocket is wanted (RFC 9110, section 15.5.22)."""
+
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode("ascii") for s in http.HTTPStatus}
 WITHOUT_CONTENT = frozenset({204, 304})
 """What has neither a body nor a Content-Length of its own (RFC 9110, sections 8.6 and 15.4.5)."""
@@ -29,7 +32,7 @@ _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 def encode_response(
     response: Response, now: float, *, head_only: bool = False, connection: bytes | None = None
 ) -> bytes:
-    """Return status line, fields and body.
+    """Return status line, fields and body; of a response with a file region all but that.
 
     Date and Content-Length are always there, Content-Type when there is a body; `connection` is the value of that
     field, if it is due. With `head_only` (the answer to HEAD) the body is counted and left out. Raises `StateError`
@@ -37,11 +40,12 @@ def encode_response(
     that are written here.
     """
     body = response.body
+    size = len(body) if response.region is None else response.region.count
     if response.status in WITHOUT_CONTENT:
         return b"%b%b\r\n" % (_head(response.status, int(now), None, connection), _fields(response.headers))
-    head = _head(response.status, int(now), response.content_type if body else None, connection)
+    head = _head(response.status, int(now), response.content_type if size else None, connection)
     fields = _fields(response.headers) if response.headers else b""
-    return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, fields, len(body), b"" if head_only else body)
+    return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, fields, size, b"" if head_only else body)
 
 
 @lru_cache(maxsize=64)
@@ -73,4 +77,4 @@ def _fields(headers: Headers) -> bytes:
 
 def refusal(error: ProtocolError) -> Response:
     """Return the plain short answer to a request that breaks HTTP: its status and that status's phrase."""
-    return Response(error.status, f"{http.HTTPStatus(error.status).phrase}\n".encode("ascii"))
+    return Response(error.status, f"{http.HTTPStatus(error.status).phrase}\n".encode("ascii"), headers=error.headers)

@@ -16,10 +16,10 @@ from rawbot.http.limits import Limits
 
 
 def test_an_app_has_limits_and_timeouts_of_its_own_or_the_usual_ones():
-    assert (App(Bot()).limits, App(Bot()).timeouts) == (Limits(), Timeouts())
+    assert (App(Bot()).settings.limits, App(Bot()).settings.timeouts) == (Limits(), Timeouts())
     limits, timeouts = Limits(max_body_size=7), Timeouts(header=7)
     app = App(Bot(), limits=limits, timeouts=timeouts)
-    assert (app.limits, app.timeouts) == (limits, timeouts)
+    assert (app.settings.limits, app.settings.timeouts) == (limits, timeouts)
 
 
 def test_it_knows_its_paths():

@@ -9,15 +9,16 @@ from fake_endpoint import GET, FakeEndpoint, FakeReply, Waiting, make_event, unt
 from fake_transport import FakeTransport
 
 from rawbot.aio import engine as engine_module
-from rawbot.aio.engine import MAX_SENDING, Engine
+from rawbot.aio.engine import Engine
+from rawbot.aio.outgoing import MAX_SENDING
 from rawbot.aio.protocol import HttpProtocol
 from rawbot.aio.routes import Routes
-from rawbot.aio.settings import Timeouts
+from rawbot.aio.settings import Timeouts, make_settings
 from rawbot.bot import Bot
 from rawbot.errors import FetchError, LimitError, ProtocolError
 from rawbot.exchange import OutgoingRequest, Pending, Request, Response, Source, refuse
-from rawbot.http.limits import Limits
 
+ALLOW = b"GET, HEAD, OPTIONS, POST"
 QUICK = Timeouts(graceful=0.1, settle=0.1)
 
 
@@ -73,7 +74,7 @@ async def running(*endpoints: FakeEndpoint, client: FakeClient | None = None, bo
     for at, endpoint in enumerate(endpoints):
         routes.add(f"/{at}", endpoint, bot)
     loop = asyncio.get_running_loop()
-    engine = Engine(loop, routes, client or FakeClient(), limits=Limits(), timeouts=QUICK)
+    engine = Engine(loop, routes, client or FakeClient(), make_settings(timeouts=QUICK))
     engine.start()
     try:
         yield engine
@@ -82,8 +83,8 @@ async def running(*endpoints: FakeEndpoint, client: FakeClient | None = None, bo
 
 
 def ask(engine: Engine, path: str = "/0", method: str = "GET"):
-    exchange, dispatch = engine.receive(Request(method, path), 1.0)
-    return exchange, dispatch
+    exchange, door = engine.receive(Request(method, path), 1.0)
+    return exchange, door and door.dispatch
 
 
 def with_source(source: Source):
@@ -116,7 +117,7 @@ def test_any_other_path_is_not_found(path: str):
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("method", ["HEAD", "PUT", "OPTIONS", "get"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "get"])
 def test_a_method_that_the_endpoint_does_not_take_is_told_which_it_takes(method: str):
     """RFC 9110, section 15.5.6: Allow is not optional."""
     endpoint = FakeEndpoint()
@@ -124,10 +125,59 @@ def test_a_method_that_the_endpoint_does_not_take_is_told_which_it_takes(method:
     async def run():
         async with running(endpoint) as engine:
             exchange, _ = ask(engine, method=method)
-            assert exchange.response == Response(405, b"Method Not Allowed\n", headers=((b"allow", b"GET, POST"),))
+            assert exchange.response == Response(405, b"Method Not Allowed\n", headers=((b"allow", ALLOW),))
             assert endpoint.requests == []
 
     asyncio.run(run())
+
+
+def test_options_tells_the_methods_of_a_path():
+    """RFC 9110, section 9.3.7."""
+
+    async def run():
+        async with running(FakeEndpoint()) as engine:
+            exchange, _ = ask(engine, method="OPTIONS")
+            assert exchange.response == Response(204, headers=((b"allow", ALLOW),))
+
+    asyncio.run(run())
+
+
+def test_head_is_answered_as_get_by_an_endpoint_that_takes_get_alone():
+    """RFC 9110, section 9.3.2: the same, and the content is left out by whoever writes it."""
+    endpoint = FakeEndpoint()
+
+    async def run():
+        async with running(endpoint) as engine:
+            exchange, _ = ask(engine, method="HEAD")
+            assert exchange.response.body.startswith(b"GET ")
+            assert endpoint.requests[0].method == "HEAD"  # again, for whoever looks at it afterwards
+
+    asyncio.run(run())
+
+
+def test_an_endpoint_that_takes_head_itself_sees_it():
+    endpoint = FakeEndpoint()
+    endpoint.methods = ("GET", "HEAD", "OPTIONS")
+
+    async def run():
+        async with running(endpoint) as engine:
+            for method in ("HEAD", "OPTIONS"):
+                exchange, _ = ask(engine, method=method)
+                assert exchange.response.body.startswith(method.encode())
+
+    asyncio.run(run())
+
+
+def test_an_endpoint_that_says_so_answers_below_its_path_and_the_longest_path_wins():
+    outer, inner, exact = FakeEndpoint(), FakeEndpoint(), FakeEndpoint()
+    outer.below = inner.below = True
+    routes = Routes()
+    for path, endpoint in (("/a", outer), ("/a/b/", inner), ("/a/x", exact)):
+        routes.add(path, endpoint, Bot())
+        assert endpoint.mounted_at == path
+    found = {path: routes.find(path) for path in ("/a", "/a/", "/a/c", "/a/b/c", "/a/x", "/a/x/y", "/ab", "/b")}
+    doors = {path: route.endpoint for path, route in found.items() if route is not None}
+    assert doors == {"/a": outer, "/a/": outer, "/a/c": outer, "/a/b/c": inner, "/a/x": exact, "/a/x/y": outer}
 
 
 def test_an_endpoint_that_fails_is_answered_500_and_logged(caplog: pytest.LogCaptureFixture):
@@ -159,7 +209,7 @@ def test_a_refusal_is_logged_with_its_reason_and_code_which_the_peer_does_not_se
 def test_broken_http_is_noted_below_the_default_level(caplog: pytest.LogCaptureFixture):
     async def run():
         async with running() as engine:
-            engine.note_refusal(LimitError("too long", status=431))
+            engine.note_refusal(LimitError("too long", status=431), "")
 
     with caplog.at_level(logging.INFO, "rawbot"):
         asyncio.run(run())
@@ -395,6 +445,6 @@ def test_closing_answers_what_waits_and_takes_no_longer_than_that():
 
 def test_what_never_started_can_be_closed():
     async def run():
-        await Engine(asyncio.get_running_loop(), {}, FakeClient(), limits=Limits(), timeouts=QUICK).close()
+        await Engine(asyncio.get_running_loop(), Routes(), FakeClient(), make_settings(timeouts=QUICK)).close()
 
     asyncio.run(run())

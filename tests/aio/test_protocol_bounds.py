@@ -7,8 +7,8 @@ import pytest
 from fake_endpoint import GET, FakeEndpoint, Waiting
 from fake_transport import FakeTransport, connected, lifetime, post, statuses
 
-from rawbot.aio.protocol import READ_AHEAD, HttpProtocol
-from rawbot.aio.settings import Timeouts
+from rawbot.aio.protocol import HttpProtocol
+from rawbot.aio.settings import Capacity, Timeouts
 from rawbot.aio.wheel import TICK
 from rawbot.exchange import Answer, Response
 from rawbot.http.limits import Limits
@@ -41,12 +41,12 @@ def test_megabytes_of_pipelined_requests_wait_outside_while_nobody_reads_the_ans
         async with connected(endpoint, stuck=True) as (transport, protocol, _):
             sent = feed(transport, protocol, wire, size)
             assert not transport.reading
-            assert protocol._connection.buffered <= READ_AHEAD + size
+            assert protocol._connection.buffered <= Capacity().read_ahead + size
             assert len(transport.written) < 2 * transport.HIGH_WATER
             answers = len(statuses(transport.take()))
             while sent < len(wire):
                 sent += feed(transport, protocol, wire[sent:][: 1 << 20], size)
-                assert protocol._connection.buffered <= READ_AHEAD + size
+                assert protocol._connection.buffered <= Capacity().read_ahead + size
                 answers += len(statuses(transport.take()))
             while transport.written:
                 answers += len(statuses(transport.take()))
@@ -62,20 +62,20 @@ def test_no_more_than_the_read_ahead_is_taken_in_while_an_answer_waits():
         async with connected(FakeEndpoint(waiting)) as (transport, protocol, _):
             protocol.data_received(GET)
             sent = feed(transport, protocol, PADDED * 100, 1000)
-            assert READ_AHEAD < sent <= READ_AHEAD + 1000
+            assert Capacity().read_ahead < sent <= Capacity().read_ahead + 1000
             waiting.pending[0].wake()
             assert transport.reading
-            assert protocol._connection.buffered <= READ_AHEAD
+            assert protocol._connection.buffered <= Capacity().read_ahead
 
     asyncio.run(run())
 
 
 def test_a_long_body_is_read_on_however_long_it_is():
-    limits = Limits(max_body_size=4 * READ_AHEAD)
+    limits = Limits(max_body_size=4 * Capacity().read_ahead)
 
     async def run():
         async with connected(FakeEndpoint(), limits=limits) as (transport, protocol, _):
-            wire = post(bytes(4 * READ_AHEAD))
+            wire = post(bytes(4 * Capacity().read_ahead))
             assert feed(transport, protocol, wire, 5000) >= len(wire)
             assert statuses(transport.take()) == [200]
 
@@ -218,7 +218,7 @@ def test_a_long_last_answer_leaves_whole_when_the_peer_takes_it():
         async with connected(endpoint, stuck=True) as (transport, protocol, _):
             protocol.data_received(GET[:-2] + b"Connection: close\r\n\r\n" + GET)
             assert transport.paused_protocol
-            assert transport.closing
+            assert transport.half_closed
             assert transport.take().endswith(bytes(100_000))
             assert (transport.lost, transport.aborted) == (True, False)
 
