@@ -97,7 +97,7 @@ def assert_empty(server: rawbot.Server, endpoint: rawbot.WeComEndpoint) -> None:
     assert (len(engine.connections), len(engine.wheel)) == (0, 0)
     for dispatcher in engine._dispatchers.values():
         assert (dispatcher.running, len(dispatcher._lanes)) == (0, 0)
-    assert not any(engine._sending.values())
+    assert engine.sending == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
     gc.collect()
     alive = [thing for thing in gc.get_objects() if type(thing) is rawbot.Stream]
