@@ -30,6 +30,7 @@ GOOD = {
     "a GET": (A_GET, [GOT]),
     "three pipelined (9.3.2)": (A_GET + post(b"Content-Length: 2\r\n", b"ab") + A_GET, [GOT, posted(b"ab"), GOT]),
     "nothing of the third": (A_GET + A_GET + A_GET[:-1], [GOT, GOT]),
+    "HTTP/1.2 is HTTP/1.1 (RFC 9110, 2.5)": (A_GET.replace(b"1.1", b"1.2"), [GOT]),
     "HTTP/1.0 closes (9.3)": (b"GET / HTTP/1.0\r\n\r\n" + A_GET, [("GET", "/", "", b"", "1.0"), "closed"]),
     "HTTP/1.0 stays when asked": (
         b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n" + A_GET,
@@ -40,7 +41,6 @@ GOOD = {
         [GOT, "closed"],
     ),
     "a body of length 0": (post(b"Content-Length: 0\r\n") + A_GET, [posted(b""), GOT]),
-    "one length said twice (RFC 9110, 8.6)": (post(b"Content-Length: 2, 2\r\n", b"ab") + A_GET, [posted(b"ab"), GOT]),
     "a POST without a body": (post(b"") + A_GET, [posted(b""), GOT]),
     "a body that looks like a request": (post(b"Content-Length: %d\r\n" % len(A_GET), A_GET), [posted(A_GET)]),
     "chunks (7.1)": (post(CHUNKED, b"2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n") + A_GET, [posted(b"abcde"), GOT]),
@@ -50,7 +50,6 @@ GOOD = {
     ),
     "no chunk at all": (post(CHUNKED, b"0\r\n\r\n"), [posted(b"")]),
     "empty lines before a request (2.2)": (b"\r\n\r\n" + A_GET + b"\r\n" + A_GET, [GOT, GOT]),
-    "line feeds alone (2.2)": (b"GET / HTTP/1.1\nHost: x\n\n" + A_GET, [("GET", "/", "", b"", "1.1"), GOT]),
     "absolute form (3.2.2)": (b"GET http://x/a?b=c HTTP/1.1\r\n" + HOST + b"\r\n", [GOT]),
     "absolute form without a path": (
         b"GET http://x:80?b=c HTTP/1.1\r\n" + HOST + b"\r\nGET http://x HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -59,10 +58,6 @@ GOOD = {
     "asterisk form (3.2.4)": (
         b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n" + A_GET,
         [("OPTIONS", "*", "", b"", "1.1"), GOT],
-    ),
-    "authority form (3.2.3)": (
-        b"CONNECT x:1 HTTP/1.1\r\n" + HOST + b"\r\n" + A_GET,
-        [("CONNECT", "x:1", "", b"", "1.1"), GOT],
     ),
     "a query with question marks and escapes": (
         b"GET /%61//../?a=%3F?&b+c HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -80,13 +75,24 @@ BAD = {
     "chunks beside length": (post(CHUNKED + b"Content-Length: 3\r\n", b"0\r\n\r\n") + A_GET, [400]),
     "chunks in HTTP/1.0 (6.1)": (post(b"Connection: keep-alive\r\n" + CHUNKED, b"0\r\n\r\n", version=b"1.0"), [400]),
     "an unknown coding (6.1)": (post(b"Transfer-Encoding: gzip, chunked\r\n"), [501]),
-    "two codings": (post(CHUNKED + CHUNKED), [501]),
+    "an unknown coding alone (6.3)": (post(b"Transfer-Encoding: gzip\r\n"), [400]),
+    "two codings": (post(CHUNKED + CHUNKED), [400]),
     "two lengths (6.3)": (post(b"Content-Length: 3\r\nContent-Length: 4\r\n", b"abcd"), [400]),
+    "one length said twice (6.3)": (post(b"Content-Length: 2, 2\r\n", b"ab"), [400]),
     "a negative length": (post(b"Content-Length: -1\r\n"), [400]),
     "a length with an underscore": (post(b"Content-Length: 1_0\r\n"), [400]),
     "a length of 5,000 digits (h11 issue 181)": (post(b"Content-Length: " + b"9" * 5000 + b"\r\n"), [400]),
     "no Host (3.2)": (b"GET / HTTP/1.1\r\n\r\n", [400]),
     "two Hosts (3.2)": (b"GET / HTTP/1.1\r\n" + HOST + HOST + b"\r\n", [400]),
+    "a Host that is none (3.2)": (b"GET / HTTP/1.1\r\nHost: x/y\r\n\r\n", [400]),
+    "line feeds alone (2.2)": (b"GET / HTTP/1.1\nHost: x\n\n" + A_GET, [400]),
+    "a carriage return alone (2.2)": (A_GET[:-2] + b"X: a\rb\r\n\r\n", [400]),
+    "a folded line (5.2)": (A_GET[:-2] + b"X: a\r\n b\r\n\r\n", [400]),
+    "a method that is unknown (RFC 9110, 9.1)": (A_GET.replace(b"GET", b"GOT"), [501]),
+    "authority form (3.2.3)": (b"CONNECT x:1 HTTP/1.1\r\n" + HOST + b"\r\n" + A_GET, [501]),
+    "another scheme (RFC 9110, 7.4)": (A_GET.replace(b"/a", b"ftp://x/a"), [421]),
+    "an unknown expectation (RFC 9110, 10.1.1)": (post(b"Expect: tea\r\n"), [417]),
+    "HTTP/1.0 without a length (RFC 1945, 8.3)": (post(b"", version=b"1.0"), [411]),
     "a broken request behind a good one": (A_GET + b"\x16\x03\x01" + A_GET, [GOT, 400]),
     "a TLS hello": (b"\x16\x03\x01\x02\x00\x01\x00", [400]),
     "a blank before the request line": (b" " + A_GET, [400]),
@@ -102,6 +108,7 @@ BAD = {
     "a chunk size that is none": (post(CHUNKED, b"x\r\n"), [400]),
     "a chunk size with a sign": (post(CHUNKED, b"+2\r\nab\r\n0\r\n\r\n"), [400]),
     "a chunk longer than it says (CVE-2025-43859)": (post(CHUNKED, b"2\r\nabcd0\r\n\r\n"), [400]),
+    "a broken extension (7.1.1)": (post(CHUNKED, b"2;a=\x00\r\nab\r\n0\r\n\r\n"), [400]),
     "a broken trailer": (post(CHUNKED, b"0\r\n: x\r\n\r\n"), [400]),
 }
 CORPUS = GOOD | BAD

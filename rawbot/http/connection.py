@@ -1,11 +1,11 @@
 """One HTTP/1.1 connection without IO: bytes in, whole requests out, responses to bytes.
 
-Layer 2, pure. h11 parses; this file decides how much of the peer's bytes h11 gets to see and when:
+Layer 2, pure. Which bytes belong to which part of a request, and what is owed, is decided here; the rules for them
+stand beside:
 
-- h11 parses heads and chunks. A body whose length the head tells is as many bytes, and h11 is not asked about it.
-- The head is held back until its blank line is there, so its size is bounded however it arrives; h11 alone bounds only
-  heads that are incomplete (a 100 KB head in one piece passes).
-- Each request has an h11 object of its own (1.3 µs), used for reading only. Responses are written in `responses`.
+- A head is looked at strictly in `heads` and then parsed by h11, one object for each (1.3 µs), used for reading only.
+- A body whose length the head tells is as many bytes; one in chunks is decoded in `chunks`. Responses are written in
+  `responses`.
 - The next request is not parsed before the answer to the last one was sent. So pipelined requests are answered in
   order, and what they cost is their bytes in one buffer, which the shell keeps short by not reading on.
 
@@ -16,12 +16,14 @@ Layer 2, pure. h11 parses; this file decides how much of the peer's bytes h11 ge
 """
 
 import enum
-import re
+from collections.abc import Callable
 
 import h11
 
 from rawbot.errors import LimitError, ProtocolError, StateError
-from rawbot.exchange import Headers, Request, Response
+from rawbot.exchange import Request, Response
+from rawbot.http.chunks import ChunkedBody
+from rawbot.http.heads import METHODS, Head, HeadReader
 from rawbot.http.limits import Limits
 from rawbot.http.responses import CONTINUE, encode_response, refusal
 
@@ -42,39 +44,45 @@ _MOVES = {
     Phase.CLOSED: (),
 }
 
-_BLANK_LINE = re.compile(rb"\n\r?\n")
-_METHOD_START = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_AROUND_TARGET = 64
-"""Bytes allowed for method, version and blanks beside a target whose line has not ended yet."""
-
 
 class HttpConnection:
     """The server's side of one connection.
 
     Call `receive_data` with what came, then `next_request` until it returns None; answer each request with `send`
     before asking for the next. `peer` is put into every request.
+
+    `body_limit` is given a request whose body is still to come, and tells how many bytes that may have; without it
+    `limits.max_body_size` holds for all. `hosts`, lower-case names without port, are the ones that are answered for,
+    None for any: others get 421. `methods` are all that are known: others get 501.
     """
 
     __slots__ = (
-        "_body", "_body_size", "_buffer", "_chunked", "_head_only", "_keep", "_limits", "_parser", "_peer", "_request",
-        "_scanned", "_version", "_wants_continue", "phase",
+        "_body_limit", "_body_size", "_buffer", "_chunks", "_head_only", "_heads", "_keep", "_limits", "_peer",
+        "_request", "_staying", "_waits", "phase",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, *, peer: str = "") -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        peer: str = "",
+        body_limit: Callable[[Request], int] | None = None,
+        hosts: frozenset[bytes] | None = None,
+        methods: frozenset[bytes] = METHODS,
+    ) -> None:
         self.phase = Phase.HEAD
         self._limits = limits
         self._peer = peer
+        self._body_limit = body_limit
+        self._heads = HeadReader(limits, hosts=hosts, methods=methods)
         self._buffer = bytearray()
-        self._scanned = 0
-        self._parser: h11.Connection | None = None
         self._request: Request | None = None
-        self._body = bytearray()
         self._body_size = 0
-        self._chunked = False
+        self._chunks: ChunkedBody | None = None
         self._head_only = False
         self._keep = False
-        self._version = b"1.1"
-        self._wants_continue = False
+        self._staying: bytes | None = None
+        self._waits = False
 
     @property
     def buffered(self) -> int:
@@ -87,9 +95,10 @@ class HttpConnection:
         return self.phase is Phase.HEAD and not self._buffer
 
     def receive_data(self, data: bytes) -> None:
-        """Take in what the peer sent; after the end of the connection it is thrown away."""
-        if self.phase is not Phase.CLOSED:
-            self._buffer += data
+        """Take in what the peer sent. Behind its last request it is thrown away (RFC 9112, section 9.6)."""
+        if self.phase is Phase.CLOSED or (self.phase is Phase.ANSWER and not self._keep):
+            return
+        self._buffer += data
 
     def next_request(self) -> Request | None:
         """Return the next whole request, or None while it is not there or an answer is owed.
@@ -104,9 +113,9 @@ class HttpConnection:
 
     def take_interim(self) -> bytes:
         """Return "100 Continue" once when the client waits for it before it sends the body, else b""."""
-        if not self._wants_continue or self.phase is not Phase.BODY:
+        if not self._waits or self.phase is not Phase.BODY:
             return b""
-        self._wants_continue = False
+        self._waits = False
         return CONTINUE
 
     def send(self, response: Response, now: float, *, close: bool = False) -> bytes:
@@ -114,17 +123,23 @@ class HttpConnection:
         if self.phase is not Phase.ANSWER:
             raise StateError("no answer is owed")
         keep = self._keep and not close
-        connection = None if keep else b"close"
-        if keep and self._version == b"1.0":
-            connection = b"keep-alive"
+        connection = self._staying if keep else b"close"
         data = encode_response(response, now, head_only=self._head_only, connection=connection)
         self._move(Phase.HEAD if keep else Phase.CLOSED)
         return data
 
     def refuse(self, error: ProtocolError, now: float) -> bytes:
         """Return the answer to what `next_request` raised; the connection is over."""
+        if self.phase is Phase.HEAD:  # what is refused may be no request yet, but HEAD gets no content in any case
+            self._head_only = self._buffer.startswith(b"HEAD ")
         self._move(Phase.CLOSED)
         return encode_response(refusal(error), now, head_only=self._head_only, connection=b"close")
+
+    def detach(self) -> bytes:
+        """Return what came behind the request that is owed an answer: the connection becomes something else."""
+        rest = bytes(self._buffer)
+        self._move(Phase.CLOSED)
+        return rest
 
     def _move(self, phase: Phase) -> None:
         if phase not in _MOVES[self.phase]:
@@ -132,129 +147,62 @@ class HttpConnection:
         self.phase = phase
         if phase is Phase.CLOSED:
             self._buffer.clear()
-            self._body.clear()
+            self._request = self._chunks = None
 
     def _begin(self) -> bool:
-        """Parse the head once it is whole."""
-        end = self._head_end()
-        if end is None:
+        """Parse the head once it is whole. One that is at fault stays in the buffer, where `refuse` looks at it."""
+        head = self._heads.read(self._buffer)
+        if head is None:
             return False
-        self._parser = parser = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.max_header_size)
-        event = self._parse(self._take(end))
-        if not isinstance(event, h11.Request):
-            raise ProtocolError("not an HTTP request")
-        if not event.http_version.startswith(b"1."):
-            raise ProtocolError("not a version of HTTP that is spoken here", status=505)
-        path, query = _split_target(event.target, self._limits)
-        # not list(event.headers), whose iteration is h11's own Python: 2 µs
-        headers: Headers = [(name.lower(), value) for name, value in event.headers.raw_items()]
-        self._request = Request(
-            event.method.decode("ascii"), path, query, headers, b"", event.http_version.decode("ascii"), self._peer
-        )
-        self._version = event.http_version
-        self._frame(headers)
-        self._wants_continue = parser.they_are_waiting_for_100_continue
+        self._request = request = self._parse(head)
+        if head.chunked or head.length:
+            limit = self._limits.max_body_size if self._body_limit is None else self._body_limit(request)
+            if head.length > limit:
+                raise LimitError("the body is too long")
+            self._chunks = ChunkedBody(self._limits, limit) if head.chunked else None
+        del self._buffer[: len(head.data)]
+        self._body_size = head.length
+        self._head_only = request.method == "HEAD"
+        self._keep = head.keep
+        self._staying = b"keep-alive" if request.http_version == "1.0" else None
+        self._waits = head.waits
         self._move(Phase.BODY)
         return True
 
-    def _head_end(self) -> int | None:
-        """Return where the head ends, or None while its blank line has not come."""
-        buffer = self._buffer
-        while buffer[:2] == b"\r\n":  # RFC 9112, section 2.2: empty lines before a request are skipped
-            del buffer[:2]
-        self._head_only = buffer.startswith(b"HEAD ")  # before h11 sees it: a refusal goes by it too
-        if buffer and buffer[0] not in _METHOD_START and buffer != b"\r":
-            raise ProtocolError("not an HTTP request")
-        found = _BLANK_LINE.search(buffer, max(0, self._scanned - 2))
-        size = found.end() if found else len(buffer)
-        line_end = buffer.find(b"\n", 0, self._limits.max_target_size + _AROUND_TARGET + 1)
-        if line_end < 0 and size > self._limits.max_target_size + _AROUND_TARGET:
-            raise LimitError("the request line is too long", status=414)
-        if size > self._limits.max_header_size:
-            raise LimitError("the head is too long", status=431)
-        self._scanned = 0 if found else len(buffer)
-        return size if found else None
+    def _parse(self, head: Head) -> Request:
+        """Ask h11, which has the last word on whether this is a request, and for which method.
 
-    def _frame(self, headers: Headers) -> None:
-        """Note how the body is delimited, and whether the connection stays (RFC 9112, sections 6 and 9.3).
-
-        h11 has checked each field, but not whether both kinds of length are there.
+        Target, version and fields are those of the strict look, which are the same: a property test holds the two
+        together, and h11's own list of fields would have to be made anew (1 µs).
         """
-        self._chunked = False
-        length = None
-        options: set[bytes] = set()
-        for name, value in headers:
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"connection":
-                options.update(option.strip().lower() for option in value.split(b","))
-            elif name == b"transfer-encoding":
-                self._chunked = True
-        self._keep = b"close" not in options and (self._version >= b"1.1" or b"keep-alive" in options)
-        if self._chunked and (length is not None or self._version < b"1.1"):
-            # RFC 9112, section 6.1: whoever stands before us may have read it the other way
-            raise ProtocolError("the body is delimited in two ways, or in one that its version does not know")
-        self._body_size = length or 0
-        if self._body_size > self._limits.max_body_size:
-            raise LimitError("the body is too long", status=413)
-
-    def _read_body(self) -> Request | None:
-        """Take a counted body as it is, which saves 11 µs; of a chunked one h11 says what it is and where it ends."""
-        if not self._chunked:
-            if len(self._buffer) < self._body_size:
-                return None
-            return self._complete(self._take(self._body_size))
-        event = self._parse(self._take(len(self._buffer)))
-        while isinstance(event, h11.Data):
-            self._body += event.data
-            if len(self._body) > self._limits.max_body_size:
-                raise LimitError("the body is too long", status=413)
-            event = self._parse()
-        if not isinstance(event, h11.EndOfMessage):
-            return None
-        if self._parser is not None:
-            self._buffer[:0] = self._parser.trailing_data[0]
-        body = bytes(self._body)
-        self._body.clear()  # an idle connection keeps nothing
-        return self._complete(body)
-
-    def _complete(self, body: bytes) -> Request | None:
-        request, self._request, self._parser = self._request, None, None
-        if request is not None:
-            request.body = body
-        self._move(Phase.ANSWER)
-        return request
-
-    def _take(self, count: int) -> bytes:
-        data = bytes(self._buffer[:count])
-        del self._buffer[:count]
-        return data
-
-    def _parse(self, data: bytes = b"") -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        if self._parser is None:
-            raise StateError("nothing is being parsed")
+        parser = h11.Connection(h11.SERVER)
         try:
-            if data:
-                self._parser.receive_data(data)
-            return self._parser.next_event()
+            parser.receive_data(head.data)
+            event = parser.next_event()
         except h11.RemoteProtocolError as error:
             # h11's own text quotes the peer's bytes, which may hold a secret
             raise ProtocolError("the request breaks HTTP/1.1", status=error.error_status_hint) from None
+        if not isinstance(event, h11.Request):
+            raise ProtocolError("not an HTTP request")
+        method = event.method.decode("ascii")
+        return Request(method, head.path, head.query, head.fields, b"", head.version, self._peer)
 
-
-def _split_target(target: bytes, limits: Limits) -> tuple[str, str]:
-    """Return path and query; of an absolute-form target what stands behind its authority (RFC 9112, section 3.2.2)."""
-    if len(target) > limits.max_target_size:
-        raise LimitError("the request target is too long", status=414)
-    text = target.decode("ascii")
-    if not text.startswith("/") and "://" in text:
-        text = text.partition("://")[2]
-        text = text[_path_start(text) :]
-        text = text if text.startswith("/") else f"/{text}"
-    path, _, query = text.partition("?")
-    return path, query
-
-
-def _path_start(text: str) -> int:
-    """Return where the authority at the front of a text ends."""
-    return next((i for i, c in enumerate(text) if c in "/?#"), len(text))
+    def _read_body(self) -> Request | None:
+        """Take a counted body as it is; a chunked one is decoded as it comes."""
+        body: bytes | None = b""
+        if self._chunks is not None:
+            body = self._chunks.receive(self._buffer)
+        elif len(self._buffer) < self._body_size:
+            body = None
+        elif self._body_size:
+            body = bytes(self._buffer[: self._body_size])
+            del self._buffer[: self._body_size]
+        request = self._request
+        if body is None or request is None:
+            return None
+        request.body = body
+        self._request = self._chunks = None
+        if not self._keep:
+            self._buffer.clear()
+        self._move(Phase.ANSWER)
+        return request

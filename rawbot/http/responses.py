@@ -17,6 +17,12 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 FAILED = Response(500, b"Internal Server Error\n")
 """What the peer is told when the fault is ours: nothing."""
 
+SWITCHING = Response(101)
+"""What observers hear when a connection has become a WebSocket; its bytes are the handshake's."""
+
+UNAVAILABLE = Response(503, b"Service Unavailable\n", headers=((b"retry-after", b"1"),))
+"""What nothing new is told that would last, while it drains."""
+
 UPGRADE_REQUIRED = Response(426, b"Upgrade Required\n", headers=((b"upgrade", b"websocket"),))
 """What plain HTTP is told where a WebSocket is wanted (RFC 9110, section 15.5.22)."""
 

@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import h11
 import pytest
 from http_corpus import A_GET, CHUNKED, CORPUS, NOW, converse, post, single, tear
 from hypothesis import example, given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rawbot.errors import LimitError, ProtocolError, StateError
-from rawbot.exchange import Response
+from rawbot.exchange import Request, Response
 from rawbot.http.connection import HttpConnection, Phase
 from rawbot.http.limits import Limits
 from rawbot.http.responses import CONTINUE
@@ -79,7 +80,7 @@ def test_what_was_read_or_refused_is_not_kept():
             connection.send(Response(200), NOW)
         except LimitError as error:
             connection.refuse(error, NOW)
-        assert (connection.buffered, connection._body, connection._parser is None) == (0, b"", size == 5)
+        assert (connection.buffered, connection._chunks, connection._request) == (0, None, None)
 
 
 # Answers
@@ -147,7 +148,7 @@ def test_the_text_of_a_refusal_quotes_nothing_of_the_peers():
     with pytest.raises(ProtocolError) as caught:
         connection.next_request()
     assert "ecret" not in str(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
 # Expect: 100-continue (RFC 9110, section 10.1.1)
@@ -185,12 +186,83 @@ def test_nobody_is_told_to_go_on_who_does_not_wait(data: bytes):
 
 
 def test_a_body_that_is_refused_is_not_asked_for():
-    connection = HttpConnection(Limits(max_body_size=50))
+    connection = HttpConnection(Limits(), body_limit=lambda _: 50)
     connection.receive_data(post(b"Content-Length: 51\r\nExpect: 100-continue\r\n"))
     with pytest.raises(LimitError) as caught:
         connection.next_request()
     assert connection.take_interim() == b""
     assert connection.refuse(caught.value, NOW).startswith(b"HTTP/1.1 413 ")
+
+
+# What a request may be for
+
+
+def limit_of_path(request: Request) -> int:
+    return 5 if request.path == "/small" else 100
+
+
+def asked(data: bytes, **options: object) -> Request | int | None:
+    """Return the request, or the status of its refusal."""
+    connection = HttpConnection(Limits(max_body_size=50), **options)
+    connection.receive_data(data)
+    try:
+        return connection.next_request()
+    except ProtocolError as error:
+        return error.status
+
+
+@pytest.mark.parametrize(("path", "limit"), [(b"/small", 5), (b"/p", 100)])
+def test_a_body_may_be_as_long_as_its_route_allows(path: bytes, limit: int):
+    for size in (limit - 1, limit, limit + 1):
+        counted = post(b"Content-Length: %d\r\n" % size, b"a" * size)
+        chunked = post(CHUNKED, b"%x\r\n" % size + b"a" * size + b"\r\n0\r\n\r\n")
+        for data in (counted, chunked):
+            said = asked(data.replace(b"/p", path), body_limit=limit_of_path)
+            assert said == 413 if size > limit else len(said.body) == size
+
+
+def test_a_route_is_asked_with_the_head_once_and_only_when_there_is_a_body():
+    seen = []
+
+    def limit(request: Request) -> int:
+        seen.append((request.method, request.path, request.header(b"host"), request.body))
+        return 50
+
+    connection = HttpConnection(Limits(), body_limit=limit)
+    for piece in single(A_GET + post(b"Content-Length: 0\r\n") + post(b"Content-Length: 2\r\n", b"ab")):
+        connection.receive_data(piece)
+        if connection.next_request():
+            connection.send(Response(200), NOW)
+    assert seen == [("POST", "/p", b"x", b"")]
+
+
+def test_hosts_and_methods_that_are_not_served_are_refused():
+    hosts = frozenset({b"y"})
+    assert asked(A_GET, hosts=hosts) == 421
+    assert asked(A_GET.replace(b"Host: x", b"Host: Y:80"), hosts=hosts).path == "/a"
+    assert asked(A_GET.replace(b"/a", b"http://y/a"), hosts=hosts).path == "/a"
+    assert asked(A_GET, methods=frozenset({b"HEAD"})) == 501
+    assert asked(A_GET.replace(b"GET", b"PURGE"), methods=frozenset({b"PURGE"})).method == "PURGE"
+
+
+def test_h11_has_the_last_word(monkeypatch: pytest.MonkeyPatch):
+    class Refusing(h11.Connection):
+        def next_event(self):
+            raise h11.RemoteProtocolError("secret", error_status_hint=501)
+
+    class Silent(h11.Connection):
+        def next_event(self):
+            return h11.NEED_DATA
+
+    for parser, status in ((Refusing, 501), (Silent, 400)):
+        monkeypatch.setattr(h11, "Connection", parser)
+        connection = HttpConnection(Limits())
+        connection.receive_data(A_GET)
+        with pytest.raises(ProtocolError) as caught:
+            connection.next_request()
+        assert caught.value.status == status
+        assert "secret" not in str(caught.value)
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 # The order of things
@@ -202,8 +274,55 @@ def test_an_answer_that_nobody_asked_for_is_our_own_mistake():
     _, connection = answered(A_GET, close=True)
     with pytest.raises(StateError, match="cannot go from CLOSED"):
         connection.refuse(ProtocolError("again"), NOW)
-    with pytest.raises(StateError, match="nothing is being parsed"):
-        HttpConnection(Limits())._parse(b"x")
+
+
+@pytest.mark.parametrize("fields", [b"", b"Content-Length: 2\r\n"])
+def test_behind_its_last_request_nothing_of_a_client_is_kept_or_read(fields: bytes):
+    connection = HttpConnection(Limits())
+    connection.receive_data(post(b"Connection: close\r\n" + fields, b"ab" if fields else b"") + b"\x00" + A_GET)
+    assert connection.next_request() is not None
+    assert connection.buffered == 0
+    connection.receive_data(A_GET)
+    assert connection.buffered == 0
+    connection.send(Response(200), NOW)
+    connection.receive_data(A_GET)
+    assert (connection.buffered, connection.phase, connection.next_request()) == (0, Phase.CLOSED, None)
+
+
+def test_what_came_behind_a_request_is_handed_over_when_the_connection_becomes_something_else():
+    connection = HttpConnection(Limits())
+    connection.receive_data(A_GET + b"\x81\x00")
+    connection.next_request()
+    connection.receive_data(b"\x82")
+    assert connection.detach() == b"\x81\x00\x82"
+    assert (connection.phase, connection.buffered) == (Phase.CLOSED, 0)
+
+
+def test_behind_a_refusal_nothing_of_a_client_is_kept_or_read():
+    connection = HttpConnection(Limits())
+    connection.receive_data(b"\x00" + A_GET)
+    with pytest.raises(ProtocolError) as caught:
+        connection.next_request()
+    connection.refuse(caught.value, NOW)
+    connection.receive_data(A_GET)
+    assert (connection.buffered, connection.phase, connection.next_request()) == (0, Phase.CLOSED, None)
+
+
+@pytest.mark.parametrize("first", [b"\x16", b"\x80", b"\x00", b" ", b"\n", b"{"])
+def test_what_cannot_begin_a_request_is_refused_at_its_first_byte(first: bytes):
+    assert asked(first) == 400
+
+
+def test_empty_lines_leave_a_connection_idle_until_there_are_too_many():
+    connection = HttpConnection(Limits(max_target_size=10, max_header_size=20))
+    for _ in range(9):
+        connection.receive_data(b"\r\n")
+        assert connection.next_request() is None
+        assert connection.idle
+    connection.receive_data(b"\r\n")
+    with pytest.raises(LimitError) as caught:
+        connection.next_request()
+    assert caught.value.status == 431
 
 
 def test_an_answer_that_cannot_be_written_is_still_owed():

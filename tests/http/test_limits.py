@@ -13,10 +13,16 @@ from rawbot.http.limits import Limits
 def test_the_defaults_are_what_the_documentation_says():
     limits = Limits()
     assert (limits.max_target_size, limits.max_header_size, limits.max_body_size) == (8192, 16384, 1048576)
+    assert (limits.max_header_count, limits.max_trailer_size) == (100, 4096)
+    assert (limits.max_chunk_line_size, limits.max_chunk_overhead) == (256, 16384)
 
 
 def test_no_body_at_all_may_be_allowed():
     assert Limits(max_target_size=1, max_header_size=2, max_body_size=0).max_body_size == 0
+
+
+def test_the_smallest_limits_that_can_work_are_taken():
+    assert Limits(max_header_count=1, max_chunk_line_size=18, max_chunk_overhead=0, max_trailer_size=2)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +31,11 @@ def test_no_body_at_all_may_be_allowed():
         {"max_target_size": 0},
         {"max_target_size": 16384},
         {"max_header_size": 8192},
+        {"max_header_count": 0},
         {"max_body_size": -1},
+        {"max_chunk_line_size": 17},
+        {"max_chunk_overhead": -1},
+        {"max_trailer_size": 1},
     ],
 )
 def test_limits_that_contradict_each_other_are_refused(limits: dict[str, int]):
@@ -35,7 +45,7 @@ def test_limits_that_contradict_each_other_are_refused(limits: dict[str, int]):
 
 # Kept by a connection
 
-LIMITS = Limits(max_target_size=100, max_header_size=300, max_body_size=50)
+LIMITS = Limits(max_target_size=100, max_header_size=300, max_header_count=5, max_body_size=50)
 
 
 def of_target(size: int) -> bytes:
@@ -44,6 +54,10 @@ def of_target(size: int) -> bytes:
 
 def of_head(size: int) -> bytes:
     return A_GET[:-2] + b"X: " + b"a" * (size - len(A_GET) - 5) + b"\r\n\r\n"
+
+
+def of_fields(count: int) -> bytes:
+    return A_GET[:-2] + b"X: a\r\n" * (count - 1) + b"\r\n"
 
 
 def of_body(size: int) -> bytes:
@@ -56,7 +70,7 @@ def in_chunks(size: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("make", "limit", "status"),
-    [(of_target, 100, 414), (of_head, 300, 431), (of_body, 50, 413), (in_chunks, 50, 413)],
+    [(of_target, 100, 414), (of_head, 300, 431), (of_fields, 5, 431), (of_body, 50, 413), (in_chunks, 50, 413)],
 )
 @pytest.mark.parametrize("pieces", [lambda data: [data], single])
 def test_a_limit_lets_in_what_is_as_long_and_refuses_what_is_longer_however_it_comes(
@@ -84,7 +98,7 @@ def test_what_is_too_long_is_refused_before_it_is_there():
     declared = post(b"Content-Length: 51\r\n")
     assert bytes_until_refusal(declared + b"a") == len(declared)
     sized = post(CHUNKED, b"FFFFFFFF\r\n")
-    assert bytes_until_refusal(sized + b"a" * 1000) == len(sized) + 51
+    assert bytes_until_refusal(sized + b"a" * 1000) == len(sized)
 
 
 def test_a_head_that_is_too_long_is_refused_in_one_piece_too():

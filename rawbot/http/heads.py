@@ -1,0 +1,253 @@
+"""The strict look at the head of a request: what RFC 9112 and 9110 forbid is refused before h11 sees it.
+
+Layer 2, pure. h11 stays the parser of record; it is lenient where this file is not, and bounds only heads that are
+incomplete. Two ways lead through a head, and tests hold them to the same result however its bytes come:
+
+- A head that is there in one piece, as almost all are, is matched by one regular expression.
+- Otherwise, or when that does not match, its lines are looked at one by one, each byte once. So whoever breaks the
+  rules hears of it at the line in question, and what is wrong first is what it hears.
+
+With eight fields the look takes 6.8 µs, 4.1 of which were spent before on the same questions behind h11: a request
+costs 2.7 µs more than without it (36.0 for 33.3, 25 of them in h11 0.16; CPython 3.11).
+"""
+
+import re
+from dataclasses import dataclass
+
+from rawbot.errors import LimitError, ProtocolError
+from rawbot.exchange import Headers
+from rawbot.http.fields import FIELD_LINE, TOKEN, FieldLines, end_of_text
+from rawbot.http.limits import Limits
+from rawbot.http.targets import TARGET, split_authority, split_target
+
+METHODS = frozenset(
+    (
+        b"ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT CONNECT COPY DELETE GET HEAD LABEL LINK LOCK MERGE MKACTIVITY"
+        b" MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE OPTIONS ORDERPATCH PATCH POST PROPFIND PROPPATCH PUT QUERY"
+        b" REBIND REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL"
+    ).split()
+)
+"""IANA's method registry as of June 2026, but for `*` and `PRI`, which are reserved so that nobody uses them. Anything
+else is answered 501 (RFC 9110, section 9.1); whether a method goes with a path is for the shell to say (405)."""
+
+_REQUEST_LINE = rb"(" + TOKEN + rb") (" + TARGET + rb") HTTP/([0-9]\.[0-9])"
+_WHOLE_REQUEST_LINE = re.compile(_REQUEST_LINE)
+_HEAD = re.compile(_REQUEST_LINE + rb"\r\n((?:" + FIELD_LINE + rb"\r\n)*+)\r\n")
+_FIELDS = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
+_EMPTY_LINES = re.compile(rb"(?:\r\n)++")
+_METHOD_START = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+"""What fits in 63 bits: a longer one wraps around somewhere, and whoever stands before us may have wrapped it."""
+_CODED = re.compile(rb"(?:(?!chunked[ \t,])" + TOKEN + rb"[ \t]*+,[ \t]*+)++chunked", re.IGNORECASE)
+_SINGLE = (b"host", b"content-length", b"transfer-encoding")
+_WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
+_AROUND_TARGET = 64
+"""Bytes that a request line may have beside the target; the longest method that is known takes 17, the rest 11."""
+_CR, _HANDSHAKE = b"\r\x16"
+
+_Line = tuple[bytes, str, str, bool, bytes | None]
+"""A request line: method, path, query, whether it is HTTP/1.1, the host when the target names it."""
+
+
+@dataclass(slots=True)
+class Head:
+    """A head that keeps all the rules, and what it says about the rest."""
+
+    data: bytes
+    """The head as it came, its empty line included."""
+    path: str
+    query: str
+    version: str
+    """`1.0` or `1.1`: a higher minor version means the same to us (RFC 9110, section 2.5)."""
+    fields: Headers
+    length: int
+    """Bytes of the body, when it is not chunked."""
+    chunked: bool
+    keep: bool
+    """Whether the client wants the connection to stay (RFC 9112, section 9.3)."""
+    waits: bool
+    """Whether the client waits for 100 Continue (RFC 9110, section 10.1.1)."""
+
+
+class HeadReader:
+    """Finds the heads of one connection, one after the other.
+
+    `hosts`, lower-case names without port, are those that are answered for; None for any. `methods` are all that are
+    known.
+    """
+
+    __slots__ = ("_begun", "_hosts", "_limits", "_line_room", "_methods", "_seen", "_skipped")
+
+    def __init__(
+        self, limits: Limits, *, hosts: frozenset[bytes] | None = None, methods: frozenset[bytes] = METHODS
+    ) -> None:
+        self._limits = limits
+        self._line_room = limits.max_target_size + _AROUND_TARGET
+        self._hosts = hosts
+        self._methods = methods
+        self._skipped = 0
+        self._seen = 0
+        self._begun: tuple[_Line, int, FieldLines] | None = None
+
+    def read(self, buffer: bytearray) -> Head | None:
+        """Return the head at the front of the buffer, which is left there, or None while it is not whole.
+
+        Empty lines before it are removed. Raises `ProtocolError`, or `LimitError` for what is too long.
+        """
+        if buffer[0] == _CR:
+            self._skip_empty_lines(buffer)
+        if not buffer or buffer == b"\r":
+            return None
+        if buffer[0] not in _METHOD_START:
+            tls = buffer[0] == _HANDSHAKE  # it hears of it in plain text, as nginx has it
+            raise ProtocolError("a TLS hello where HTTP is spoken" if tls else "not an HTTP request")
+        room = self._limits.max_header_size - self._skipped
+        found = None if self._seen else _HEAD.match(buffer, 0, room)
+        if found is None:
+            return self._look(buffer, room)
+        if found.end(3) > self._line_room:
+            raise _line_too_long(buffer)
+        line = self._understand_line(found[1], found[2], found[3])
+        return self._understand(line, found[4], found[0])
+
+    def _skip_empty_lines(self, buffer: bytearray) -> None:
+        """Skip what some clients send behind a body (RFC 9112, section 2.2), as parts of the next head.
+
+        If they did not count, a flood of them would never come to an end.
+        """
+        found = _EMPTY_LINES.match(buffer)
+        if found is not None:
+            del buffer[: found.end()]
+            self._skipped += found.end()
+        if self._skipped >= self._limits.max_header_size:
+            raise LimitError("the head is too long", status=431)
+
+    def _look(self, buffer: bytearray, room: int) -> Head | None:
+        """Look at the lines that have come since the last look."""
+        end = min(len(buffer), room)
+        begun = self._begun = self._begun or self._find_line(buffer, end)
+        if begun is not None:
+            line, start, lines = begun
+            size = lines.find_end(buffer, end)
+            if size is not None:
+                data = bytes(buffer[:size])
+                return self._understand(line, data[start:-2], data)
+        if len(buffer) > room:
+            raise LimitError("the head is too long", status=431)
+        return None
+
+    def _find_line(self, buffer: bytearray, end: int) -> tuple[_Line, int, FieldLines] | None:
+        """Return the request line, where the fields begin, and what looks at them; None while the line is not there."""
+        at = self._seen = end_of_text(buffer, self._seen, min(end, self._line_room + 1))
+        if at > self._line_room:
+            raise _line_too_long(buffer)
+        if end_of_text(buffer, at, end) + 2 > end:
+            return None
+        found = _WHOLE_REQUEST_LINE.fullmatch(buffer, 0, at)
+        if found is None:
+            raise ProtocolError("not an HTTP request")
+        line = self._understand_line(found[1], found[2], found[3])
+        return line, at + 2, FieldLines(at + 2, self._limits.max_header_count)
+
+    def _understand_line(self, method: bytes, target: bytes, version: bytes) -> _Line:
+        if len(target) > self._limits.max_target_size:
+            raise LimitError("the request target is too long", status=414)
+        if not version.startswith(b"1."):
+            raise ProtocolError("not a version of HTTP that is spoken here", status=505)
+        if method not in self._methods:
+            raise ProtocolError("not a method that is known here", status=501)
+        path, query, host = split_target(method, target)
+        return method, path, query, version != b"1.0", host
+
+    def _understand(self, line: _Line, lines: bytes, data: bytes) -> Head:
+        """Check what concerns the head as a whole; the next call of `read` begins anew."""
+        method, path, query, modern, host = line
+        fields = [(name.lower(), value.rstrip(b" \t")) for name, value in _FIELDS.findall(lines)]
+        if len(fields) > self._limits.max_header_count:
+            raise LimitError("too many fields", status=431)
+        known = _by_name(fields)
+        host = _host(known.get(b"host"), host, needed=modern)
+        if self._hosts is not None and host not in self._hosts:  # RFC 9110, section 7.4
+            raise ProtocolError("a host that is not served here", status=421)
+        length, chunked = _framing(known, method, modern=modern)
+        waits = modern and b"expect" in known and _waits(known[b"expect"])
+        keep = _keeps(known[b"connection"], modern=modern) if b"connection" in known else modern
+        self._seen = self._skipped = 0
+        self._begun = None
+        return Head(data, path, query, "1.1" if modern else "1.0", fields, length, chunked, keep, waits)
+
+
+def _line_too_long(buffer: bytearray) -> ProtocolError:
+    if b" " not in buffer[: _AROUND_TARGET + 1]:  # RFC 9112, section 3: a method longer than all that are known
+        return ProtocolError("not a method that is known here", status=501)
+    return LimitError("the request line is too long", status=414)
+
+
+def _by_name(fields: Headers) -> dict[bytes, bytes]:
+    """Return the values by name, those of a repeated field in one list (RFC 9110, section 5.3)."""
+    known = dict(fields)
+    if len(known) == len(fields):
+        return known  # nothing is there twice
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        values.setdefault(name, []).append(value)
+    for name in _SINGLE:  # equal ones, too: of two lengths or hosts, somebody else may have seen only one
+        if len(values.get(name, ())) > 1:
+            raise ProtocolError("a field that delimits or directs the request is there twice")
+    return {name: b",".join(several) for name, several in values.items()}
+
+
+def _host(value: bytes | None, host: bytes | None, *, needed: bool) -> bytes | None:
+    """Return the host that the request is for; the target's, when it names one, goes before the field's.
+
+    The field must be there in HTTP/1.1 and be valid wherever it is (RFC 9112, section 3.2).
+    """
+    if value is None:
+        if needed:
+            raise ProtocolError("there is no Host")
+        return host
+    authority = split_authority(value)
+    if authority is None:
+        raise ProtocolError("Host is malformed")
+    return authority[0] if host is None else host
+
+
+def _framing(known: dict[bytes, bytes], method: bytes, *, modern: bool) -> tuple[int, bool]:
+    """Return the length of the body and whether it comes in chunks (RFC 9112, sections 6.1 to 6.3)."""
+    length = known.get(b"content-length")
+    coding = known.get(b"transfer-encoding")
+    if coding is not None:
+        if length is not None or not modern:
+            # section 6.1: whoever stands before us may have read it the other way
+            raise ProtocolError("the body is delimited in two ways, or in one that its version does not know")
+        if coding.lower() == b"chunked":
+            return 0, True
+        if _CODED.fullmatch(coding):
+            raise ProtocolError("a transfer coding that is not known here", status=501)
+        raise ProtocolError("a body whose end cannot be told")  # section 6.3: 400 whatever the coding is
+    if length is None:
+        if not modern and method in _WITH_BODY:
+            # RFC 1945, section 8.3, wants a length and had only 400 for it. Without one HTTP/1.1 says "no body", but a
+            # client of those days may have meant "up to the end", and what it sends would be taken for requests
+            raise ProtocolError("a body of unknown length", status=411)
+        return 0, False
+    if _LENGTH.fullmatch(length) is None:  # no list of equal lengths, which section 6.3 would allow to repair
+        raise ProtocolError("Content-Length is no length")
+    return int(length), False
+
+
+def _waits(expect: bytes) -> bool:
+    expectations = _options(expect)
+    if expectations - {b"100-continue"}:
+        raise ProtocolError("an expectation that cannot be met", status=417)
+    return bool(expectations)
+
+
+def _keeps(connection: bytes, *, modern: bool) -> bool:
+    options = _options(connection)
+    return b"close" not in options and (modern or b"keep-alive" in options)
+
+
+def _options(value: bytes) -> set[bytes]:
+    """Return the elements of a list of case-insensitive tokens, without empty ones (RFC 9110, section 5.6.1)."""
+    return {option.strip(b" \t").lower() for option in value.split(b",")} - {b""}
