@@ -28,3 +28,9 @@ class Observer:
 
     def handled(self, event: Event, took: float, error: BaseException | None) -> None:
         """Note that a handler ended after so many seconds, and with what if it did not end well."""
+
+    def reopen(self) -> None:
+        """Go on in a new file, if there is one (SIGHUP)."""
+
+    def close(self) -> None:
+        """Write down what is there: an app has ended. Another that has this observer, too, may go on."""
