@@ -3,11 +3,20 @@
 The facade: what a program imports. Nobody inside of the package imports it.
 """
 
+from rawbot.aio.access_log import AccessLog
+from rawbot.aio.admin import make_admin
 from rawbot.aio.app import App
 from rawbot.aio.asgi import ASGIApp
+from rawbot.aio.files import Files
+from rawbot.aio.health import Liveness, Readiness
+from rawbot.aio.listen import Listen
+from rawbot.aio.metrics import Metrics, MetricsEndpoint
+from rawbot.aio.observer import Observer
 from rawbot.aio.outgoing_policy import OutgoingPolicy
-from rawbot.aio.server import Server, run, serve
-from rawbot.aio.settings import Timeouts
+from rawbot.aio.running import run
+from rawbot.aio.server import Server, serve
+from rawbot.aio.settings import Capacity, Timeouts
+from rawbot.aio.tls import TLS, start_tls
 from rawbot.bot import Bot
 from rawbot.errors import (
     ConfigError,
@@ -18,7 +27,22 @@ from rawbot.errors import (
     RawbotError,
     StateError,
 )
-from rawbot.exchange import Answer, Attachment, Endpoint, Event, Exchange, Pending, Reply, Request, Response, refuse
+from rawbot.exchange import (
+    Answer,
+    Attachment,
+    Channel,
+    Endpoint,
+    Event,
+    Exchange,
+    Figure,
+    FileRegion,
+    Pending,
+    Reply,
+    Request,
+    Response,
+    Upgrade,
+    refuse,
+)
 from rawbot.http.limits import Limits
 from rawbot.media import Media
 from rawbot.wecom.endpoint import WeComEndpoint
@@ -30,25 +54,38 @@ from rawbot.wecom.texts import WeComTexts
 __version__ = "0.1.0"
 
 __all__ = [
+    "TLS",
     "ASGIApp",
+    "AccessLog",
     "Answer",
     "App",
     "Attachment",
     "Bot",
+    "Capacity",
+    "Channel",
     "ConfigError",
     "Endpoint",
     "Event",
     "EventReply",
     "Exchange",
     "FetchError",
+    "Figure",
+    "FileRegion",
+    "Files",
     "LimitError",
     "Limits",
+    "Listen",
+    "Liveness",
     "Media",
+    "Metrics",
+    "MetricsEndpoint",
     "MissingExtraError",
+    "Observer",
     "OutgoingPolicy",
     "Pending",
     "ProtocolError",
     "RawbotError",
+    "Readiness",
     "Reply",
     "Request",
     "Response",
@@ -56,10 +93,13 @@ __all__ = [
     "StateError",
     "Stream",
     "Timeouts",
+    "Upgrade",
     "WeComEndpoint",
     "WeComTexts",
+    "make_admin",
     "refuse",
     "run",
     "serve",
+    "start_tls",
     "strip_mention",
 ]

@@ -5,7 +5,7 @@ Layer 2. A `Bot` is told what to call for which event; the shell does the callin
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from rawbot.errors import ConfigError
 from rawbot.exchange import MESSAGE
@@ -22,10 +22,14 @@ class Bot:
 
     `policy` says what happens to a message that arrives while an earlier one of the same conversation is still being
     answered, and `max_waiting` how many may wait (see `Lanes`). A handler may be given for each event name, and one
-    for all events that have no handler of their own.
+    for all events that have no handler of their own. Raises `ConfigError` for settings that cannot work.
     """
 
     def __init__(self, *, policy: Policy = "queue", max_waiting: int = 32) -> None:
+        if policy not in get_args(Policy):
+            raise ConfigError(f"policy is one of {', '.join(get_args(Policy))}, not {policy!r}")
+        if not isinstance(max_waiting, int) or isinstance(max_waiting, bool) or max_waiting < 0:
+            raise ConfigError("max_waiting is a whole number, 0 or more")
         self.policy = policy
         self.max_waiting = max_waiting
         self._handlers: dict[str, Handler] = {}

@@ -1,7 +1,11 @@
 """The command line: demo, serve, simulate, doctor.
 
-Layer 4. A fault of the operator's is told in one line on stderr; the exit status is 0 when all went well, 1 when what
-was checked is not right, 2 when the command itself could not be carried out.
+Layer 4. A fault of the operator's is told in one line on stderr. The exit status is
+
+    0    all went well; a server that was told to stop has stopped
+    1    what was checked is not right (an exception in the served module, too: Python shows its traceback)
+    2    the command itself could not be carried out, or whoever read its output has gone
+    130  interrupted before it was done
 """
 
 import argparse
@@ -19,19 +23,26 @@ from pathlib import Path
 from typing import Any
 
 from rawbot import __version__
-from rawbot.aio.server import Server, run, serve, stop_signals
-from rawbot.demo import WECOM_PATH, make_app
+from rawbot.aio.running import stop_signals
+from rawbot.aio.server import Server, serve
+from rawbot.demo import WECOM_PATH, allows_loopback, make_app
 from rawbot.demonstration import demonstrate
 from rawbot.errors import ConfigError, ProtocolError, RawbotError
+from rawbot.serve_options import add_serve_options
+from rawbot.serving import serve_target
 from rawbot.simulate.wecom import Conversation, WeComPlatform
 from rawbot.simulate.wecom_rules import CONTENT_LIMIT
-from rawbot.targets import load_app
 from rawbot.terminal import Transcript
 from rawbot.wecom.diagnosis import diagnose
 
 TOKEN = "RAWBOT_WECOM_TOKEN"  # noqa: S105 - the name of a variable
 KEY = "RAWBOT_WECOM_ENCODING_AES_KEY"
 RECEIVE_ID = "RAWBOT_WECOM_RECEIVE_ID"
+LOOPBACK = "RAWBOT_DEMO_LOOPBACK"
+
+GIVE_UP_AFTER = 10.0
+"""Seconds without any answer after which `simulate` stops asking: a bot that restarts is back by then, and who watches
+a server that has died does not want to wait for the six minutes that the platform would go on for."""
 
 REST_WITHIN = 2.0
 """Seconds for which `simulate` waits for the second part of a long answer."""
@@ -50,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     server = commands.add_parser("serve", help="serve an app until SIGINT or SIGTERM")
     server.add_argument("target", metavar="TARGET", help="module:attribute or path/to/file.py[:attribute]")
-    _add_address(server, port=8080)
+    add_serve_options(server)
     server.set_defaults(command=_serve)
 
     simulate = commands.add_parser("simulate", help="be the platform and talk to a bot server")
@@ -76,9 +87,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # where the terminal knows no Chinese
     try:
+        try:
+            return _carry_out(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:  # `| head`, for one: nobody reads on, so there is nobody to tell
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # for what is still to be flushed at the exit
+        os.close(nowhere)
+        return 2
+
+
+def _carry_out(arguments: Sequence[str] | None) -> int:
+    try:
         options = build_parser().parse_args(arguments)
         status: int = options.command(options)
-    except (RawbotError, BrokenPipeError) as error:
+    except RawbotError as error:
         print(f"rawbot: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -103,14 +128,16 @@ def _demand_credentials(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    _log_to_stderr(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    run(load_app(options.target), host=options.host, port=options.port)
-    return 0
+    _log_to_stderr(logging.Formatter("%(asctime)s %(levelname)s %(message)s"), options.log_level)
+    return serve_target(options)
 
 
 def _demo(options: argparse.Namespace) -> int:
     environ = dict(os.environ)
-    made = not (environ.get(TOKEN) and environ.get(KEY))
+    missing = [name for name in (TOKEN, KEY) if not environ.get(name)]
+    if len(missing) == 1:
+        raise ConfigError(f"{missing[0]} is not set: set it, or unset the other, and random ones are made")
+    made = bool(missing)
     if made:
         alphabet = string.ascii_letters + string.digits
         environ[TOKEN] = "".join(secrets.choice(alphabet) for _ in range(24))
@@ -127,11 +154,11 @@ class _OneLine(logging.Formatter):
         return f"             │ {ei[0].__name__}: {ei[1]}"
 
 
-def _log_to_stderr(formatter: logging.Formatter) -> None:
+def _log_to_stderr(formatter: logging.Formatter, level: str = "info") -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     logger = logging.getLogger("rawbot")
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level.upper())
     logger.addHandler(handler)
 
 
@@ -141,9 +168,9 @@ async def _run_demo(options: argparse.Namespace, environ: dict[str, str], *, mad
         async with serve(make_app(environ), host=options.host, port=options.port) as server:
             url = f"http://{_reachable(server)}{WECOM_PATH}"
             transcript.note(f"rawbot.demo:app answers on {url}")
-            conversation = asyncio.create_task(
-                demonstrate(url, environ[TOKEN], environ[KEY], environ.get(RECEIVE_ID, ""), transcript)
-            )
+            if made:
+                transcript.note(f"made for this run: token {environ[TOKEN]}, EncodingAESKey {environ[KEY]}")
+            conversation = asyncio.create_task(_converse(url, environ, transcript))
             stopping = asyncio.create_task(stopped.wait())
             await asyncio.wait((conversation, stopping), return_when=asyncio.FIRST_COMPLETED)
             if not conversation.done():
@@ -157,6 +184,12 @@ async def _run_demo(options: argparse.Namespace, environ: dict[str, str], *, mad
                 _tell_how_to_connect(transcript, url, environ, made=made)
                 await stopped.wait()
     return 1 if failures else 0
+
+
+async def _converse(url: str, environ: dict[str, str], transcript: Transcript) -> int:
+    loopback = allows_loopback(environ)
+    receive_id = environ.get(RECEIVE_ID, "")
+    return await demonstrate(url, environ[TOKEN], environ[KEY], receive_id, transcript, loopback=loopback)
 
 
 def _cancel_this_task() -> None:
@@ -179,8 +212,9 @@ def _tell_how_to_connect(transcript: Transcript, url: str, environ: dict[str, st
         "",
         "To connect a real bot: in the WeCom admin console make an AI bot (智能机器人) in API mode with a callback URL",
         f"that leads here, for example https://bot.example.com{WECOM_PATH}, then start this with its two secrets:",
-        f"    {TOKEN}=… {KEY}=… \\",
+        f"    {TOKEN}=… {KEY}=… {LOOPBACK}=0 \\",
         "    python -m rawbot serve rawbot.demo:app --host 0.0.0.0 --port 8080",
+        f"({LOOPBACK}=0, since only simulators serve files and take active replies on the machine itself.)",
     ]
     if made:
         lines += [
@@ -199,16 +233,23 @@ def _simulate(options: argparse.Namespace) -> int:
 
 async def _run_simulation(options: argparse.Namespace) -> int:
     transcript = Transcript()
+    problems: list[str] = []
+
+    def tell(_: Conversation, problem: str) -> None:
+        problems.append(problem)
+        transcript.verdict(problem, good=False)
+
     platform = WeComPlatform(
         options.url,
         token=options.token,
         encoding_aes_key=options.encoding_aes_key,
         receive_id=options.receive_id,
         interval=options.interval,
+        patience=GIVE_UP_AFTER,
         on_frame=transcript.frame,
         on_active=transcript.active,
+        on_problem=tell,
     )
-    problems = 0
     async with platform:
         transcript.say("console", "verifies the URL")
         try:
@@ -220,9 +261,6 @@ async def _run_simulation(options: argparse.Namespace) -> int:
         for text in options.text or ["Hello"]:
             transcript.say("zhangsan", text)
             conversation = await platform.say(text, chat=options.chat)
-            problems += len(conversation.problems)
-            for problem in conversation.problems:
-                transcript.verdict(problem, good=False)
             await _await_rest(platform, conversation)
     return 1 if problems else 0
 

@@ -5,6 +5,8 @@ Layer 4. `rawbot.demo:app` is the app; it is made when first asked for, from
     RAWBOT_WECOM_TOKEN, RAWBOT_WECOM_ENCODING_AES_KEY    as the admin console shows them (needed)
     RAWBOT_WECOM_RECEIVE_ID                              default empty: a bot made inside the company
     RAWBOT_DEMO_DELAY                                    seconds between the pieces of an answer, default 0.05
+    RAWBOT_DEMO_ECHO                                     1 adds /echo, which says back what comes by HTTP and WebSocket;
+                                                         then the two secrets may be left out
     RAWBOT_DEMO_LOOPBACK                                 0 forbids files and active replies on this machine's own
                                                          loopback addresses, where simulators serve them
 """
@@ -19,6 +21,7 @@ from collections.abc import Mapping
 from rawbot.aio.app import App
 from rawbot.aio.outgoing_policy import OutgoingPolicy
 from rawbot.bot import Bot
+from rawbot.demo_echo import ECHO_PATH, ECHO_SETTINGS, EchoEndpoint, make_echo_bot
 from rawbot.errors import ConfigError
 from rawbot.exchange import Event, Reply
 from rawbot.wecom import cards
@@ -132,7 +135,8 @@ def make_app(environ: Mapping[str, str]) -> App:
     """Build the app from the environment. Raises `ConfigError` that names the variable at fault."""
     token = environ.get("RAWBOT_WECOM_TOKEN", "")
     key = environ.get("RAWBOT_WECOM_ENCODING_AES_KEY", "")
-    if not token or not key:
+    echo = environ.get("RAWBOT_DEMO_ECHO", "0") == "1"
+    if not (token and key) and (token or key or not echo):
         raise ConfigError("set RAWBOT_WECOM_TOKEN and RAWBOT_WECOM_ENCODING_AES_KEY, or try: python -m rawbot demo")
     delay = environ.get("RAWBOT_DEMO_DELAY", "0.05")
     try:
@@ -141,14 +145,27 @@ def make_app(environ: Mapping[str, str]) -> App:
         seconds = -1.0
     if not 0 <= seconds < math.inf:
         raise ConfigError(f"RAWBOT_DEMO_DELAY is a number of seconds, not {delay!r}")
-    loopback = environ.get("RAWBOT_DEMO_LOOPBACK", "1") != "0"
-    app = App(make_bot(seconds), outgoing=OutgoingPolicy(allow_loopback=loopback, allow_http=loopback))
+    loopback = allows_loopback(environ)
+    app = App(
+        make_bot(seconds),
+        websocket=ECHO_SETTINGS if echo else None,
+        outgoing=OutgoingPolicy(allow_loopback=loopback, allow_http=loopback),
+    )
+    if echo:
+        app.add(ECHO_PATH, EchoEndpoint(), bot=make_echo_bot())
+    if not token:
+        return app
     try:
         endpoint = WeComEndpoint(token, key, receive_id=environ.get("RAWBOT_WECOM_RECEIVE_ID", ""))
     except ConfigError as error:
         raise ConfigError(f"RAWBOT_WECOM_…: {error}") from None
     app.add(WECOM_PATH, endpoint)
     return app
+
+
+def allows_loopback(environ: Mapping[str, str]) -> bool:
+    """Tell whether files and active replies on this machine's loopback addresses are let through."""
+    return environ.get("RAWBOT_DEMO_LOOPBACK", "1") != "0"
 
 
 def _number(argument: str, default: float) -> float:

@@ -23,8 +23,13 @@ Step = Callable[[WeComPlatform, Transcript], Awaitable[str | None]]
 """A step returns what was wrong, or None."""
 
 
-async def demonstrate(url: str, token: str, encoding_aes_key: str, receive_id: str, transcript: Transcript) -> int:
-    """Hold the conversation; return how many steps went wrong. Raises nothing that a step raises."""
+async def demonstrate(
+    url: str, token: str, encoding_aes_key: str, receive_id: str, transcript: Transcript, *, loopback: bool = True
+) -> int:
+    """Hold the conversation; return how many steps went wrong. Raises nothing that a step raises.
+
+    Without `loopback` the steps are left out for which the bot has to reach the simulator.
+    """
     failures = 0
     platform = WeComPlatform(
         url,
@@ -36,7 +41,7 @@ async def demonstrate(url: str, token: str, encoding_aes_key: str, receive_id: s
         on_active=transcript.active,
     )
     async with platform:
-        for step in _steps():
+        for step in _steps(loopback=loopback):
             problem = await _carry_out(step, platform, transcript)
             if problem is not None:
                 failures += 1
@@ -54,10 +59,12 @@ async def _carry_out(step: Step, platform: WeComPlatform, transcript: Transcript
         return str(error)
 
 
-def _steps() -> list[Step]:
+def _steps(*, loopback: bool) -> list[Step]:
     steps: list[Step] = [_verification, _welcome, _talk, _group, _card, _picture, _failure]
     if importlib.util.find_spec("httpx") is None:
         return [*steps, _without_client]
+    if not loopback:
+        return [*steps, _without_loopback]
     return [*steps, _file, _long]
 
 
@@ -146,7 +153,13 @@ async def _long(platform: WeComPlatform, transcript: Transcript) -> str | None:
 
 async def _without_client(_platform: WeComPlatform, transcript: Transcript) -> str | None:
     transcript.note("\nWithout the extra 'client' files are not downloaded and long answers not continued:")
-    transcript.note("pip install 'rawbot[client]'")
+    transcript.note("pip install 'rawbot[client]', or '.[client]' in a checkout")
+    return None
+
+
+async def _without_loopback(_platform: WeComPlatform, transcript: Transcript) -> str | None:
+    transcript.note("\nRAWBOT_DEMO_LOOPBACK=0 forbids files and active replies on this machine, where the simulator")
+    transcript.note("serves them: files are not downloaded and long answers not continued here.")
     return None
 
 

@@ -260,7 +260,7 @@ class Channel:
     """
 
     on_ready: Callable[[], None] | None = None
-    """Set by the shell: call it outside of the shell's calls when something is to be sent, or when `closing` was set."""
+    """Set by the shell. Call it, outside of the shell's calls, when something is to be sent or `closing` was set."""
     closing: tuple[int, str] | None = None
     """Set by the channel to end it: the WebSocket close code and a reason; what waits to be sent goes out before."""
 

@@ -10,17 +10,19 @@ from pathlib import Path
 from types import ModuleType
 
 from rawbot.aio.app import App
+from rawbot.aio.importing import importing
 from rawbot.errors import ConfigError
 
 
 def load_app(target: str) -> App:
     """Import the target and return its app.
 
-    Raises `ConfigError` in one line for a target that is not there or no app. What the module itself raises while it
-    is imported is left as it is, since its traceback shows the fault.
+    Raises `ConfigError` in one line for a target that is not there or no app, and for a module that serves by itself
+    while it is imported. What the module raises otherwise is left as it is, since its traceback shows the fault.
     """
     place, attribute = _split(target)
-    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
+    with importing(place):
+        module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
     try:
         found = getattr(module, attribute)
     except AttributeError:
@@ -47,8 +49,14 @@ def _load_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise ConfigError(f"no module named {error.name!r}") from None
+            raise ConfigError(_missing(name, error.name)) from None
         raise
+
+
+def _missing(name: str, missing: str) -> str:
+    if Path(name).is_file():
+        return f"{name} is no Python file: its name does not end in .py"
+    return f"no module named {missing!r}; a file is named with its ending, path/to/file.py"
 
 
 def _load_file(path: Path) -> ModuleType:

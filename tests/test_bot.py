@@ -7,6 +7,7 @@ import pytest
 from rawbot.bot import Bot
 from rawbot.errors import ConfigError
 from rawbot.exchange import MESSAGE
+from rawbot.lanes import Policy
 
 
 def handler(event: object, reply: object) -> None:
@@ -97,3 +98,21 @@ def test_a_handler_that_yields_is_refused_since_nobody_would_listen():
     for handler in (plain, asynchronous):
         with pytest.raises(ConfigError, match="does not yield"):
             Bot().on_message(handler)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *(("policy", value) for value in ("nonsense", "", "Queue", None, ["queue"])),
+        *(("max_waiting", value) for value in (-1, 1.5, float("nan"), float("inf"), "32", None, True)),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_by_name_when_the_bot_is_made(setting: str, value: object):
+    with pytest.raises(ConfigError, match=setting):
+        Bot(**{setting: value})
+
+
+@pytest.mark.parametrize("policy", ["queue", "parallel", "cancel_previous"])
+def test_every_policy_may_be_chosen_and_nobody_has_to_wait(policy: Policy):
+    bot = Bot(policy=policy, max_waiting=0)
+    assert (bot.policy, bot.max_waiting) == (policy, 0)

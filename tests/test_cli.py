@@ -63,6 +63,8 @@ def test_the_demo_succeeds_and_with_once_it_ends(demos: Demos, whose: str):
     assert ended.out.splitlines()[-1].endswith("✔ │ the whole conversation was right")
     assert re.search(r"✔ │ first answer after \d+\.\d ms\n", ended.out)
     assert "│ You said: and in a group? ✔\n" in ended.out
+    made = re.search(r"\nmade for this run: token \w{24}, EncodingAESKey \w{43}\n", ended.out)
+    assert (made is not None) == (whose == "made")
     assert ended.err.splitlines() == [  # what /fail is there for
         "         log │ ERROR the handler for 'message' raised",
         "             │ RuntimeError: the demo was asked to fail",
@@ -75,6 +77,7 @@ def test_the_demo_goes_on_serving_until_it_is_interrupted(demos: Demos, whose: s
     process = demos["on", whose]
     printed = "".join(iter(process.stdout.readline, "Serving. Ctrl-C stops.\n"))
     assert f"that leads here, for example https://bot.example.com{PATH}," in printed
+    assert "RAWBOT_WECOM_ENCODING_AES_KEY=… RAWBOT_DEMO_LOOPBACK=0 \\\n" in printed
     url = re.search(r"answers on (http://127\.0\.0\.1:\d+/callback/command)\n", printed)[1]
     credentials = re.search(r"wecom (\S+) \\\n *--token (\w{24}) --encoding-aes-key (\w{43}) --text Hello\n", printed)
     if whose == "given":
@@ -97,7 +100,7 @@ def test_the_demo_fails_with_the_reason_when_the_bot_is_wrong(
         return app
 
     monkeypatch.setattr(cli, "make_app", make_mute_app)
-    monkeypatch.setattr(cli, "_log_to_stderr", lambda _: None)
+    monkeypatch.setattr(cli, "_log_to_stderr", lambda *_: None)
     monkeypatch.setattr(demonstration, "INTERVAL", 0.01)
     monkeypatch.setattr(demonstration, "PATIENCE", 0.5)
     assert cli.main(["demo", "--once", "--port", "0"]) == 1
@@ -117,12 +120,32 @@ def test_a_demo_that_is_interrupted_while_it_talks_ends_at_once_with_130(number:
     assert time.monotonic() - started < AT_ONCE
 
 
+def test_a_demo_that_may_not_reach_its_simulator_says_what_it_leaves_out():
+    ended = end(start("demo", "--port", "0", "--once", RAWBOT_DEMO_DELAY="0.01", RAWBOT_DEMO_LOOPBACK="0"))
+    assert (ended.status, ended.out.count("✘")) == (0, 0), ended.out
+    assert "\nRAWBOT_DEMO_LOOPBACK=0 forbids files and active replies on this machine" in ended.out
+    assert "report.pdf" not in ended.out
+
+
+def test_an_interrupt_while_the_app_is_imported_ends_with_130_and_without_a_traceback(tmp_path: Path):
+    (tmp_path / "slow.py").write_text("import sys, time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    process = start("serve", tmp_path / "slow.py")
+    assert process.stdout.readline() == "importing\n"
+    assert end(process, signal.SIGINT) == Ended(130, "", "")
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_an_idle_server_stops_at_the_first_signal(number: int):
     with serving("rawbot.demo:app", **CREDENTIALS) as (process, _):
         started = time.monotonic()
         assert end(process, number) == Ended(0, "", "")
         assert time.monotonic() - started < AT_ONCE
+
+
+def assert_stopped(ended: Ended) -> None:
+    """Look for a good end that says no more than for what it waits."""
+    assert (ended.status, ended.out) == (0, "")
+    assert re.fullmatch(r"(\S+ \S+ INFO stopping: .*\n)?", ended.err)
 
 
 def talk_and_stop(process: "subprocess.Popen[str]", url: str, *signals: int) -> tuple[Conversation | None, float]:
@@ -153,7 +176,7 @@ def test_a_busy_server_ends_its_bubbles_first(tmp_path: Path):
         assert conversation.shown.startswith("and on and on")
         assert conversation.shown.endswith(TEXTS.shutdown)
         assert 0.2 <= took < 0.2 + AT_ONCE
-        assert end(process) == Ended(0, "", "")
+        assert_stopped(end(process))
 
 
 @pytest.mark.parametrize("second", SIGNALS)
@@ -162,7 +185,7 @@ def test_the_second_signal_ends_a_busy_server_at_once(tmp_path: Path, second: in
     with serving(tmp_path / "bot.py") as (process, url):
         _, took = talk_and_stop(process, url, signal.SIGINT, second)
         assert took < 0.2 + AT_ONCE
-        assert end(process) == Ended(0, "", "")
+        assert_stopped(end(process))
 
 
 def test_a_server_logs_refusals_and_failures_and_nothing_secret():

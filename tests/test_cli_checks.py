@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import CREDENTIALS, OPTIONS, assert_nothing_secret, end, serving, start
+from processes import CREDENTIALS, OPTIONS, PATIENCE, assert_nothing_secret, end, serving, start
 from talking import KEY, PATH, TOKEN
 
 from rawbot import __version__, cli
@@ -29,6 +29,13 @@ app.add({PATH!r}, Mute({TOKEN!r}, {KEY!r}))
 """
 
 SAID = "what was said"
+UNREADABLE = (
+    "the answer's status is 400: it could not read the request: another EncodingAESKey or receive id than the "
+    "server's, or a proxy that drops or changes the query; `rawbot doctor wecom` says which step fails\n"
+)
+
+MADE_UP = f"--token t --encoding-aes-key {KEY}"
+README = Path(__file__).parents[1] / "README.md"
 
 Captured = pytest.CaptureFixture[str]
 
@@ -38,7 +45,7 @@ def _bare(monkeypatch: pytest.MonkeyPatch):
     """Leave out the operator's settings, and leave no log handlers behind."""
     for name in (*CREDENTIALS, "RAWBOT_WECOM_RECEIVE_ID", "RAWBOT_DEMO_DELAY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(cli, "_log_to_stderr", lambda _: None)
+    monkeypatch.setattr(cli, "_log_to_stderr", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +94,8 @@ def test_the_simulator_stays_for_the_second_part_of_a_long_answer(capsys: Captur
     ("path", "options", "reason"),
     [
         (PATH, ["--token", "wrong", "--encoding-aes-key", KEY], "the answer's status is 403: it found the signature"),
-        (PATH, [*OPTIONS[:3], KEY[::-1]], "the answer's status is 400: it found the request malformed"),
-        (PATH, [*OPTIONS, "--receive-id", "wwcorp"], "the answer's status is 400"),
+        (PATH, [*OPTIONS[:3], KEY[::-1]], UNREADABLE),
+        (PATH, [*OPTIONS, "--receive-id", "wwcorp"], UNREADABLE),
         ("/", OPTIONS, "the answer's status is 404: nothing is served at this path"),
     ],
 )
@@ -109,6 +116,39 @@ def test_the_simulator_tells_what_breaks_the_rules(tmp_path: Path, capsys: Captu
     out = capsys.readouterr().out
     assert "✔ │ verified" in out
     assert out.endswith("✘ │ the message got an empty answer: no stream is opened and the user sees nothing\n")
+
+
+def test_the_simulator_tells_at_once_when_the_server_dies_and_gives_up_after_a_while(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cli, "GIVE_UP_AFTER", 0.3)
+    with serving("rawbot.demo:app", **CREDENTIALS) as (process, url):
+        monkeypatch.setattr(cli.Transcript, "frame", lambda *_: process.kill())  # the first answer: the bubble is open
+        assert cli.main(["simulate", "wecom", url, *OPTIONS, "--text", "/slow 60", "--interval", "0.05"]) == 1
+    told = [line.partition("✘ │ ")[2] for line in capsys.readouterr().out.splitlines() if "✘" in line]
+    assert told[-1] == "no answer for 0.3 s: given up"
+    assert any(url.split("/")[2] in problem or "closed the connection" in problem for problem in told[:-1])
+    assert len(told) == len(set(told))
+
+
+def test_problems_are_told_when_they_occur(capsys: Captured, tmp_path: Path):
+    (tmp_path / "mute.py").write_text(MUTE_ENDPOINT)
+    with serving(tmp_path / "mute.py") as (_, url):
+        assert cli.main(["simulate", "wecom", url, *OPTIONS, "--text", "first", "--text", "second"]) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert [line.partition(" │ ")[0].strip() for line in lines] == ["console", "✔", "zhangsan", "✘", "zhangsan", "✘"]
+
+
+@pytest.mark.parametrize("command", ["simulate", "doctor"])
+def test_who_has_stopped_reading_is_not_bothered_with_the_rest(demo_url: str, command: str):
+    arguments = {
+        "simulate": ["simulate", "wecom", demo_url, *OPTIONS],
+        "doctor": ["doctor", "wecom", *OPTIONS, "--url", captured_url()],
+    }
+    process = start(*arguments[command])
+    process.stdout.close()
+    assert (process.wait(PATIENCE), process.stderr.read()) == (2, "")
+    process.stderr.close()
 
 
 def test_a_simulation_that_is_interrupted_ends_with_130(demo_url: str):
@@ -175,15 +215,22 @@ def test_where_the_terminal_knows_no_chinese_and_no_marks_others_stand_for_them(
         ("serve rawbot.demo:app", "set RAWBOT_WECOM_TOKEN and RAWBOT_WECOM_ENCODING_AES_KEY, or try: python -m rawbot"),
         ("serve rawbot.demo:make_bot", "rawbot.demo:make_bot is no App but of type function"),
         ("simulate wecom http://127.0.0.1:1/", "give --token and --encoding-aes-key, or set RAWBOT_WECOM_TOKEN and"),
-        (f"simulate wecom http://127.0.0.1:1/ --token t --encoding-aes-key {KEY}", "127.0.0.1:1: "),
-        (f"simulate wecom ftp://host/ --token t --encoding-aes-key {KEY}", "a URL of the form http://host:port/path"),
+        (f"simulate wecom http://127.0.0.1:1/ {MADE_UP}", "127.0.0.1:1: connection refused: nothing listens there"),
+        (f"simulate wecom ftp://host/ {MADE_UP}", "a URL of the form http://host:port/path"),
         ("simulate wecom http://127.0.0.1:1/ --token t --encoding-aes-key short", "an EncodingAESKey has 43"),
         ("doctor wecom --url /", "give --token and --encoding-aes-key, or set"),
         (
             "doctor wecom --token t --encoding-aes-key k --url / --body nothing.json",
             "cannot read nothing.json: No such",
         ),
-        ("demo --port 70000", "cannot listen on 127.0.0.1:70000: "),
+        (f"simulate wecom http://127.0.0.1:1/ {MADE_UP} --interval nan", "interval is a number of seconds, 0 or"),
+        (f"simulate wecom http://127.0.0.1:1/ {MADE_UP} --interval inf", "interval is a number of seconds, 0 or"),
+        (f"simulate wecom http://127.0.0.1:1/ {MADE_UP} --interval -1", "interval is a number of seconds, 0 or"),
+        ("serve nofile.txt", "no module named 'nofile'; a file is named with its ending, path/to/file.py"),
+        (f"serve {README}", f"a target is module:attribute or path/to/file.py[:attribute], not '{README}'"),
+        ("serve rawbot.demo:app --port 99999", "cannot listen on 127.0.0.1:99999: ports are 0 to 65535"),
+        ("serve rawbot.demo:app --port -1", "cannot listen on 127.0.0.1:-1: ports are 0 to 65535"),
+        ("demo --port 70000", "cannot listen on 127.0.0.1:70000: ports are 0 to 65535"),
         ("demo --host nowhere.invalid", "cannot listen on nowhere.invalid:8080: "),
     ],
 )
@@ -193,6 +240,20 @@ def test_a_command_that_cannot_be_carried_out_says_why_in_one_line(capsys: Captu
     assert printed.err.startswith(f"rawbot: {reason}")
     assert printed.err.count("\n") == 1
     assert_nothing_secret(printed.err)
+
+
+@pytest.mark.parametrize(("given", "missing"), [tuple(CREDENTIALS), tuple(CREDENTIALS)[::-1]])
+def test_a_demo_with_half_of_its_credentials_names_the_other_half(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, given: str, missing: str
+):
+    monkeypatch.setenv(given, CREDENTIALS[given])
+    for empty in (False, True):
+        if empty:
+            monkeypatch.setenv(missing, "")
+        assert cli.main(["demo", "--once", "--port", "0"]) == 2
+        printed = capsys.readouterr()
+        assert printed.err == f"rawbot: {missing} is not set: set it, or unset the other, and random ones are made\n"
+        assert printed.out == ""
 
 
 @pytest.mark.parametrize("command", ["demo", "serve rawbot.demo:app"])

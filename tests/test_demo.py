@@ -67,6 +67,7 @@ def callback() -> tuple[str, tuple[()], bytes]:
 
 @pytest.mark.parametrize(("setting", "allowed"), [({}, True), ({"RAWBOT_DEMO_LOOPBACK": "0"}, False)])
 def test_loopback_is_allowed_for_simulators_unless_it_is_switched_off(setting: dict[str, str], *, allowed: bool):
+    assert demo.allows_loopback(setting) == allowed
     policy = demo.make_app(SET | setting)._outgoing
     assert (policy.allow_loopback, policy.allow_http, policy.allow_private) == (allowed, allowed, False)
 

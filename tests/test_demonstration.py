@@ -112,4 +112,19 @@ def test_without_the_extra_the_steps_that_need_it_are_left_out_with_a_word(monke
 
     assert in_time(run()) == 0
     assert "report.pdf" not in stream.getvalue()
-    assert "pip install 'rawbot[client]'" in stream.getvalue()
+    assert "pip install 'rawbot[client]', or '.[client]' in a checkout" in stream.getvalue()
+
+
+def test_where_the_bot_may_not_reach_the_simulator_the_steps_that_need_it_are_left_out_with_a_word():
+    stream = io.StringIO()
+
+    async def run() -> int:
+        app = rawbot.App(demo.make_bot(0.0))
+        app.add(PATH, rawbot.WeComEndpoint(TOKEN, KEY))
+        async with rawbot.serve(app, port=0) as server:
+            url = url_of(server) + PATH
+            return await demonstration.demonstrate(url, TOKEN, KEY, "", Transcript(stream), loopback=False)
+
+    assert in_time(run()) == 0
+    assert "report.pdf" not in stream.getvalue()
+    assert "RAWBOT_DEMO_LOOPBACK=0 forbids" in stream.getvalue()

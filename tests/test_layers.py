@@ -19,8 +19,9 @@ LAYER_1 = ("media", "expiring", "lanes", "exchange")
 BELOW = LAYER_0 + LAYER_1
 HALL = (*BELOW, "bot")
 CODECS = ("wecom.crypto", "wecom.messages", "wecom.media", "wecom.cards")
-PROGRAMS = ("demo", "cli", "__main__", "demonstration", "targets", "terminal")
-"""What runs the library from a command line. The last three are parts of `cli`."""
+PARTS_OF_CLI = ("demonstration", "serve_options", "serving", "targets", "terminal")
+PROGRAMS = ("demo", "demo_echo", "cli", "__main__", "supervisor", "reloader", *PARTS_OF_CLI)
+"""What runs the library from a command line."""
 
 ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     # room: (layer, what of ours it may import besides itself)
@@ -29,6 +30,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "expiring": (1, LAYER_0),
     "lanes": (1, LAYER_0),
     "exchange": (1, (*LAYER_0, "media")),
+    "crew": (1, LAYER_0),  # for programs only
     "bot": (2, BELOW),
     "http": (2, BELOW),
     "websocket": (2, BELOW),
@@ -50,6 +52,9 @@ THIRD_PARTY = {
     "Crypto": ("wecom",),  # the simulator goes through wecom.crypto and wecom.media
     "httpx": ("aio.client",),  # behind the extra `client`, in one file
     "httpcore": ("aio.client",),  # the part of httpx that opens connections
+    "prometheus_client": ("aio.exposition", "aio.families", "aio.metrics"),  # behind the extra `metrics`
+    "watchfiles": ("reloader",),  # behind the extra `reload`
+    "websockets": ("websocket",),  # behind the extra `websocket`; what of it is a function of bytes
 }
 
 WITH_IO = ("aio", "stores", "simulate", *PROGRAMS)

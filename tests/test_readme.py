@@ -9,6 +9,7 @@ be a command line that the program accepts.
 
 import argparse
 import ast
+import base64
 import importlib
 import importlib.util
 import inspect
@@ -17,8 +18,10 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from processes import end, serving, start
 
 import rawbot
 
@@ -97,13 +100,38 @@ def test_a_python_block_compiles(block: Block):
     compile_block(block, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if block.fragment else 0)
 
 
-def test_the_python_blocks_run_from_top_to_bottom(monkeypatch: pytest.MonkeyPatch):
+def test_the_python_blocks_run_from_top_to_bottom(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     if run := getattr(rawbot, "run", None):
         monkeypatch.setattr(rawbot, "run", inspect.signature(run).bind)
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in PYTHON:
         if not block.fragment:
             exec(compile_block(block), namespace)
+    assert "hello.txt, 5 bytes []\n" in capsys.readouterr().out  # as the comment there says
+
+
+def test_the_secrets_that_it_shows_are_such_as_the_console_gives_out():
+    keys, tokens = set(re.findall(r"\b[0-9A-Za-z]{43}\b", TEXT)), set(re.findall(r"\bYourToken\w*", TEXT))
+    assert (len(keys), len(tokens)) == (1, 1)
+    (key,) = keys
+    assert base64.b64encode(base64.b64decode(f"{key}=", validate=True)).decode() == f"{key}="  # by any strict decoder
+    (token,) = tokens
+    assert token.isalnum()
+    assert len(token) <= 32
+    for block in PYTHON:
+        assert block.text.count("WeComEndpoint(") <= block.text.count(token) + block.text.count("**secrets")
+
+
+def test_the_first_bot_is_served_from_its_file_and_talked_to_as_it_says(tmp_path: Path):
+    bot = next(block for block in PYTHON if "rawbot.run(" in block.text)
+    (tmp_path / "bot.py").write_text(bot.text, "utf-8")
+    (talk,) = [arguments for arguments in COMMANDS if arguments[:2] == ["simulate", "wecom"]]
+    assert ["serve", "bot.py"] in [arguments[:2] for arguments in COMMANDS]
+    with serving(tmp_path / "bot.py") as (_, url):
+        assert urlsplit(url).path == urlsplit(talk[2]).path
+        ended = end(start(*talk[:2], url, *talk[3:], "--interval", "0.05"))
+    assert (ended.status, ended.err) == (0, "")
+    assert "│ You said: Hello, bot ✔\n" in ended.out
 
 
 def test_every_command_line_is_one_that_the_program_accepts(capsys: pytest.CaptureFixture[str]):

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 import rawbot
+from rawbot.aio.importing import demand_no_import
 from rawbot.errors import ConfigError
 from rawbot.targets import load_app
 
+HINT = "; a file is named with its ending, path/to/file.py"
 APP = "import rawbot\nbot = rawbot.Bot()\napp = rawbot.App(bot)\n"
 
 
@@ -43,8 +45,8 @@ def test_a_package_has_its_modules(folder: Path):
     (folder / "t_package").mkdir()
     (folder / "t_package" / "bot.py").write_text(APP)
     assert isinstance(load_app("t_package.bot:app"), rawbot.App)
-    assert reason("t_package.nothing") == "no module named 't_package.nothing'"
-    assert reason("t_package.bot.deeper") == "no module named 't_package.bot.deeper'"
+    assert reason("t_package.nothing") == f"no module named 't_package.nothing'{HINT}"
+    assert reason("t_package.bot.deeper") == f"no module named 't_package.bot.deeper'{HINT}"
 
 
 @pytest.mark.parametrize("elsewhere", ["sub", "my bots", "with:colon"])
@@ -77,8 +79,9 @@ def test_the_app_may_be_made_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
-        ("t_nothing", "no module named 't_nothing'"),
-        ("t_nothing.deeper:app", "no module named 't_nothing'"),
+        ("t_nothing", f"no module named 't_nothing'{HINT}"),
+        ("t_nothing.deeper:app", f"no module named 't_nothing'{HINT}"),
+        ("t_nothing.txt", f"no module named 't_nothing'{HINT}"),
         ("t_nothing.py", "no file t_nothing.py"),
         ("sub/t_nothing.py:app", "no file sub/t_nothing.py"),
         ("rawbot.demo:nothing", "rawbot.demo has no attribute 'nothing'"),
@@ -94,6 +97,13 @@ def test_a_bot_is_no_app(folder: Path):
     (folder / "t_bot.py").write_text(APP)
     assert reason("t_bot:bot") == "t_bot:bot is no App but of type Bot"
     assert reason("t_bot.py:bot") == "t_bot.py:bot is no App but of type Bot"
+
+
+@pytest.mark.parametrize("target", ["t_bot.txt", "t_bot.txt:app", "t_bot"])
+def test_a_file_that_is_no_python_is_told_so(folder: Path, target: str):
+    place = target.partition(":")[0]
+    (folder / place).write_text(APP)
+    assert reason(target) == f"{place} is no Python file: its name does not end in .py"
 
 
 def test_a_folder_is_no_file(folder: Path):
@@ -125,3 +135,23 @@ def test_what_a_module_raises_is_left_as_it_is(folder: Path, target: str, fault:
         load_app(target)
     assert type(caught.value) is error
     assert caught.traceback[-1].path != Path(__file__)
+
+
+@pytest.mark.parametrize("target", ["t_bot", "t_bot.py", "t_outer.py"])
+@pytest.mark.parametrize("call", ["rawbot.run(app, port=0)", "run(app, port=0)", "(lambda: run(app, port=0))()"])
+def test_a_module_that_serves_while_it_is_imported_is_told_to_guard_that(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, target: str, call: str
+):
+    for name in ("run", "Runner"):  # which it must not come to
+        monkeypatch.setattr(f"asyncio.{name}", None)
+    (folder / "t_bot.py").write_text(f"{APP}from rawbot import run\n{call}\n")
+    (folder / "t_outer.py").write_text("from t_bot import app\n")
+    assert reason(target) == (
+        f'{target} calls rawbot.run while it is imported; put the call below `if __name__ == "__main__":`'
+    )
+
+
+def test_a_guarded_module_is_imported_and_may_run_later(folder: Path):
+    (folder / "t_bot.py").write_text(f"{APP}if __name__ == '__main__':\n    rawbot.run(app, port=0)\n")
+    assert isinstance(load_app("t_bot.py"), rawbot.App)
+    demand_no_import()

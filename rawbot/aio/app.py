@@ -20,6 +20,7 @@ from rawbot.bot import Bot
 from rawbot.errors import StateError
 from rawbot.exchange import Endpoint
 from rawbot.http.limits import Limits
+from rawbot.websocket.settings import WebSocketSettings
 
 log = logging.getLogger("rawbot")
 
@@ -32,8 +33,9 @@ class App:
     """Bots and the doors that they listen at.
 
     `bot` is the one that endpoints talk to unless they are added with another. `limits` bounds requests, `timeouts`
-    how long things take, `capacity` how many there are at once, `outgoing` where downloads and active replies may go.
-    `observers` see every request (`AccessLog`, `Metrics`). With `hosts`, requests for any other name are refused (421).
+    how long things take, `capacity` how many there are at once, `websocket` what a WebSocket may cost, `outgoing`
+    where downloads and active replies may go. `observers` see every request (`AccessLog`, `Metrics`). With `hosts`,
+    requests for any other name are refused (421).
     """
 
     def __init__(
@@ -43,11 +45,14 @@ class App:
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         capacity: Capacity | None = None,
+        websocket: WebSocketSettings | None = None,
         outgoing: OutgoingPolicy | None = None,
         observers: Iterable[Observer] = (),
         hosts: Sequence[str] | None = None,
     ) -> None:
-        self.settings: Settings = make_settings(limits, timeouts, capacity, observers=observers, hosts=hosts)
+        self.settings: Settings = make_settings(
+            limits, timeouts, capacity, websocket=websocket, observers=observers, hosts=hosts
+        )
         self.routes = Routes()
         self._bot = bot
         self._outgoing = outgoing or OutgoingPolicy()
@@ -62,7 +67,7 @@ class App:
         An endpoint that says so (`Files`) answers for all paths below as well. `max_body_size` is this path's own limit
         in bytes. Raises `ConfigError` for a path that cannot be or is taken, `StateError` while the app runs.
         """
-        if self._running:
+        if self.running is not None:
             raise StateError("this app runs already; add its endpoints before it is served")
         self.routes.add(path, endpoint, bot or self._bot, max_body_size=max_body_size)
 
@@ -128,19 +133,21 @@ class App:
         if self._on_startup and not self._hooks_ran:
             raise StateError("this app has start-up hooks: await app.startup() before its protocol_factory")
         engine = self.prepare(loop)
+        self._hooks_ran = True
         engine.start()
         return engine
 
     def prepare(self, loop: asyncio.AbstractEventLoop) -> Engine:
         """Make the engine without starting it, for those who bind their sockets before. Raises as `engine` does."""
-        if self._running:
+        if self.running is not None:
             raise StateError("this app runs already; to serve it on several sockets, share one protocol_factory")
         self._engine = Engine(loop, self.routes, Client(policy=self._outgoing), self.settings)
         return self._engine
 
     @property
-    def _running(self) -> bool:
-        return self._engine is not None and not self._engine.closed
+    def running(self) -> Engine | None:
+        """The engine that it runs on at present."""
+        return None if self._engine is None or self._engine.closed else self._engine
 
 
 async def _call(hook: Hook) -> None:

@@ -6,21 +6,29 @@ Engine room. The protocols (`HttpProtocol`, `ASGIApp`) turn bytes into requests;
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from time import time
+from typing import cast
 
 from rawbot.aio.admission import Admission
 from rawbot.aio.client import Client
 from rawbot.aio.dispatcher import Dispatcher
-from rawbot.aio.host import Connection, Door
+from rawbot.aio.doors import Dispatch, Door, Doors, turn_away
+from rawbot.aio.host import Connection, Transport
+from rawbot.aio.lag import Lag
 from rawbot.aio.outgoing import Outgoing
-from rawbot.aio.routes import NOT_FOUND, Route, Routes
+from rawbot.aio.quiet import Quiet
+from rawbot.aio.routes import Route, Routes
+from rawbot.aio.sendfile import RegionSender
 from rawbot.aio.settings import Settings
+from rawbot.aio.websocket import WebSocketProtocol
 from rawbot.aio.wheel import TimerWheel
 from rawbot.bot import Bot
 from rawbot.errors import ProtocolError
-from rawbot.exchange import Answer, Exchange, Figure, Pending, Request, Response
+from rawbot.exchange import Answer, Channel, Exchange, FileRegion, Pending, Request, Response
 from rawbot.http.responses import FAILED
+from rawbot.websocket.handshake import Handshake
 
 log = logging.getLogger("rawbot")
 
@@ -43,14 +51,15 @@ class Engine:
         self.capacity = settings.capacity
         self.observers = settings.observers
         self.hosts = settings.hosts
-        self.wheel = TimerWheel(loop)
+        self.websocket = settings.websocket
+        self.wheel = TimerWheel(loop, partial(self.note_failure, "a deadline failed"))
         self.connections: set[Connection] = set()
         self.time = loop.time
+        self.now = time
         self.pending = 0
         """How many answers wait for the bot."""
-        self.lag = 0.0
-        """Seconds that the last tick came late: for so long the loop was held by something."""
-        self.max_lag = 0.0
+        self._lag = Lag()
+        self._refusals = Quiet()
         self.started = False
         self.draining = False
         """Whether each answer is its connection's last."""
@@ -61,8 +70,9 @@ class Engine:
         self._client = client
         self._outgoing = Outgoing(loop, client)
         self._dispatchers: dict[Bot, Dispatcher] = {}
-        self._routes = routes
-        self._doors: dict[str, Door] = {}
+        self._doors = Doors(routes, settings.limits.max_body_size)
+        self.body_limit = self._doors.body_limit
+        self.figures = self._doors.figures
         self._ticking: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
         for route in routes:
@@ -71,8 +81,8 @@ class Engine:
     def start(self) -> None:
         """Let time pass from now on, and what the endpoints have to send be sent."""
         now = time()
-        for door in self._doors.values():
-            door.route.endpoint.start(now)
+        for door in self._doors:
+            door.endpoint.start(now)
         self._outgoing.start()
         self.started = True
         self._tick(self.loop.time())
@@ -106,25 +116,17 @@ class Engine:
         """Whether so many are being turned away that there is no time to tell them why."""
         return len(self._turned_away) > self.capacity.max_connections
 
-    def body_limit(self, request: Request) -> int:
-        """Return how many bytes the body of this request may have."""
-        route = self._routes.find(request.path)
-        limit = None if route is None else route.max_body_size
-        return self.limits.max_body_size if limit is None else limit
-
     def receive(self, request: Request, now: float) -> tuple[Exchange, Door | None]:
         """Route a request to its endpoint; return its exchange, and the door that it came to, if there is one."""
-        door = self._doors.get(request.path) or self._below(request.path)
-        if door is None:
-            return NOT_FOUND, None
-        route = door.route
+        door = self._doors.find(request.path)
+        told = turn_away(request, door)
+        if door is None or told is not None:
+            return told or _FAILED, door
         method = request.method
-        if method not in route.methods:
-            return (route.options if method == "OPTIONS" else route.not_allowed), door
-        if method == "HEAD" and method not in route.endpoint.methods:
+        if method == "HEAD" and method not in door.endpoint.methods:
             request.method = "GET"  # whoever writes the answer leaves the content out
         try:
-            exchange = route.endpoint.receive(request, now)
+            exchange = door.endpoint.receive(request, now)
         except Exception:
             log.exception("the endpoint on %s failed", door.path)
             return _FAILED, door
@@ -134,6 +136,22 @@ class Engine:
             self._note_refused(door, exchange.error)
         return exchange, door
 
+    def send_region(self, transport: Transport, region: FileRegion, on_end: Callable[[bool], None]) -> RegionSender:
+        """Return what sends a file's region and closes it."""
+        stream = cast("asyncio.Transport", transport)
+        return RegionSender(self.loop, stream, region, stall=self.timeouts.write, on_end=on_end)
+
+    def make_websocket(
+        self, channel: Channel, handshake: Handshake, dispatch: Dispatch, address: str
+    ) -> WebSocketProtocol:
+        """Return what a connection becomes after this handshake."""
+        return WebSocketProtocol(self, channel, handshake, dispatch, address=address)
+
+    def replace(self, connection: Connection, successor: Connection) -> None:
+        """Let the successor have the connection's place."""
+        self.connections.discard(connection)
+        self.connections.add(successor)
+
     def answer(self, pending: Pending, now: float) -> Response:
         """Return the response that was waited for, 500 when making it fails."""
         try:
@@ -142,11 +160,17 @@ class Engine:
             log.exception("an endpoint failed to make the answer that was waited for")
             return FAILED
 
+    def note_failure(self, what: str, error: Exception) -> None:
+        """Log a fault of ours."""
+        log.error("%s", what, exc_info=error)
+
     def note_refusal(self, error: ProtocolError, peer: str) -> None:
-        """Log a request that broke HTTP or a limit: scanners send many, so below the default level."""
-        log.info("refused a request with %d: %s", error.status, error)
+        """Log a request that broke HTTP or a limit: scanners send many, so below the default level and not each one."""
+        now = time()
+        if self._refusals.admit(now):
+            log.info("refused a request with %d: %s", error.status, error)
         for observer in self.observers:
-            observer.refused(error, peer, time())
+            observer.refused(error, peer, now)
 
     # What is seen from outside
 
@@ -170,31 +194,40 @@ class Engine:
         """How many outgoing requests wait."""
         return self._outgoing.waiting()
 
-    def figures(self) -> Iterator[tuple[str, Figure]]:
-        """Return what the endpoints show to metrics, each with its path."""
-        for path, door in self._doors.items():
-            for figure in door.route.endpoint.figures():
-                yield path, figure
+    @property
+    def lag(self) -> float:
+        """Seconds that the loop came late the last time that was looked: it was held by something."""
+        return self._lag.last
+
+    @property
+    def max_lag(self) -> float:
+        """Seconds that it came late at worst within the last minute or two."""
+        return self._lag.worst
 
     # The end
 
     @property
     def busy(self) -> bool:
         """Whether handlers run, or platforms still have to fetch the end of an answer."""
-        return any(d.running for d in self._dispatchers.values()) or bool(self._unsettled())
+        return bool(self.handlers or self._doors.unsettled())
+
+    @property
+    def awaits_requests(self) -> bool:
+        """Whether what is under way needs further requests to come in, and to this process."""
+        return self.busy and any(door.endpoint.keeps_state for door in self._doors)
 
     def drain(self) -> None:
         """Take on nothing new, and let each answer be its connection's last."""
         self.draining = True
         now = time()
-        for door in self._doors.values():
-            door.route.endpoint.drain(now)
+        for door in self._doors:
+            door.endpoint.drain(now)
 
     async def finish(self) -> None:
         """Let handlers end in their time, cancel the others, and let the platforms see how it ended."""
         await asyncio.gather(*(d.close(self.timeouts.graceful) for d in self._dispatchers.values()))
         deadline = self.loop.time() + self.timeouts.settle
-        while self._unsettled() and self.loop.time() < deadline:  # noqa: ASYNC110 - endpoints are pure and signal nobody
+        while self._doors.unsettled() and self.loop.time() < deadline:  # noqa: ASYNC110 - endpoints are pure and signal nobody
             await asyncio.sleep(0.02)
         await self._outgoing.finish(self.timeouts.settle)
 
@@ -215,6 +248,8 @@ class Engine:
         if self._ticking is not None:
             self._ticking.cancel()
         self.wheel.close()
+        for observer in self.observers:
+            observer.close()
         await self._client.aclose()
 
     def close_idle(self) -> int:
@@ -231,29 +266,23 @@ class Engine:
         if dispatcher is None:
             fetch, observers = self._client.fetch, self.observers
             dispatcher = self._dispatchers[route.bot] = Dispatcher(route.bot, self.loop, fetch, observers)
-        self._doors[route.path] = Door(route, dispatcher.dispatch)
+        self._doors.open(route, dispatcher)
         if route.endpoint.source is not None:
             self._outgoing.add(route.endpoint.source)
-
-    def _below(self, path: str) -> Door | None:
-        route = self._routes.find(path)
-        return None if route is None else self._doors[route.path]
 
     def _note_refused(self, door: Door, error: ProtocolError) -> None:
         code = "" if error.code is None else f" ({error.code})"
         log.warning("%s refused a request: %s%s", door.path, error, code)
 
-    def _unsettled(self) -> int:
-        return sum(door.route.endpoint.unsettled() for door in self._doors.values())
-
     def _tick(self, due: float) -> None:
-        self.lag = max(0.0, self.loop.time() - due)
-        self.max_lag = max(self.max_lag, self.lag)
+        self._lag.note(due, self.loop.time())
         due = self.loop.time() + TICK
         self._ticking = self.loop.call_at(due, self._tick, due)
         now = time()
-        for path, door in self._doors.items():
+        for door in self._doors:
             try:
-                door.route.endpoint.tick(now)
+                door.endpoint.tick(now)
             except Exception:
-                log.exception("the endpoint on %s failed as time passed", path)
+                log.exception("the endpoint on %s failed as time passed", door.path)
+        if held_back := self._refusals.summary(now):
+            log.info("refused %d more requests", held_back)

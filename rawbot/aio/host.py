@@ -4,29 +4,70 @@ Engine room, pure: interfaces, so that neither file imports the other.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
+from rawbot.aio.doors import Dispatch, Door
 from rawbot.aio.observer import Observer
-from rawbot.aio.routes import Route
 from rawbot.aio.settings import Capacity, Timeouts
 from rawbot.aio.wheel import TimerWheel
 from rawbot.errors import ProtocolError
-from rawbot.exchange import Event, Exchange, Pending, Request, Response
+from rawbot.exchange import Channel, Exchange, FileRegion, Pending, Request, Response
 from rawbot.http.limits import Limits
+from rawbot.websocket.handshake import Handshake
+from rawbot.websocket.settings import WebSocketSettings
 
-Dispatch = Callable[[Event], None]
-"""Starts the handler for an event."""
+
+class Transport(Protocol):
+    """What a connection needs of an `asyncio.Transport`."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's own type
+        """Return what is known of the connection."""
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+
+    def can_write_eof(self) -> bool:
+        """Tell whether one side can be closed alone."""
+
+    def write_eof(self) -> None:
+        """Close our side when all is written."""
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes are not with the kernel yet."""
+
+    def pause_reading(self) -> None:
+        """Read nothing for the time being."""
+
+    def resume_reading(self) -> None:
+        """Read on."""
+
+    def set_protocol(self, protocol: Any) -> None:  # noqa: ANN401 - asyncio's own type is a class to inherit from
+        """Tell somebody else what comes in."""
+
+    def is_closing(self) -> bool:
+        """Tell whether it is closed, or will be when all is written."""
+
+    def close(self) -> None:
+        """Close when all is written."""
+
+    def abort(self) -> None:
+        """Close at once."""
 
 
-class Door:
-    """A route on a running engine."""
+class Sender(Protocol):
+    """Sends a file's region: see `RegionSender`, and what the connection must do and leave alone meanwhile."""
 
-    __slots__ = ("dispatch", "path", "route")
+    def start(self, head: bytes) -> None:
+        """Write the head and begin."""
 
-    def __init__(self, route: Route, dispatch: Dispatch) -> None:
-        self.route = route
-        self.path = route.path
-        self.dispatch = dispatch
+    def pause_writing(self) -> None:
+        """Wait: the transport has enough to write."""
+
+    def resume_writing(self) -> None:
+        """Go on."""
+
+    def abort(self) -> None:
+        """Stop, and abort the connection."""
 
 
 class Connection(Protocol):
@@ -43,6 +84,16 @@ class Connection(Protocol):
         """Close without waiting for anything."""
 
 
+class Successor(Connection, Protocol):
+    """What takes over a transport from an HTTP connection: a protocol."""
+
+    def connection_made(self, transport: Transport) -> None:
+        """Begin."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came."""
+
+
 class Host(Protocol):
     """What a connection needs of the engine."""
 
@@ -51,6 +102,7 @@ class Host(Protocol):
     capacity: Capacity
     observers: tuple[Observer, ...]
     hosts: frozenset[bytes] | None
+    websocket: WebSocketSettings
     wheel: TimerWheel
     pending: int
     """How many answers wait for the bot."""
@@ -66,6 +118,9 @@ class Host(Protocol):
     def time(self) -> float:
         """Return the loop's time."""
 
+    def now(self) -> float:
+        """Return Unix time."""
+
     def admit(self, connection: Connection, address: str) -> bool:
         """Take in a connection; False when it has no place and is to be told so."""
 
@@ -78,8 +133,20 @@ class Host(Protocol):
     def receive(self, request: Request, now: float) -> tuple[Exchange, Door | None]:
         """Route a request; return its exchange, and the door that it came to, if there is one."""
 
+    def send_region(self, transport: Transport, region: FileRegion, on_end: Callable[[bool], None]) -> Sender:
+        """Return what sends a file's region and closes it."""
+
+    def make_websocket(self, channel: Channel, handshake: Handshake, dispatch: Dispatch, address: str) -> Successor:
+        """Return what a connection becomes after this handshake."""
+
+    def replace(self, connection: Connection, successor: Connection) -> None:
+        """Let the successor have the connection's place."""
+
     def answer(self, pending: Pending, now: float) -> Response:
         """Return the response that was waited for."""
+
+    def note_failure(self, what: str, error: Exception) -> None:
+        """Log a fault of ours."""
 
     def note_refusal(self, error: ProtocolError, peer: str) -> None:
         """Log a request that broke HTTP or a limit."""

@@ -1,46 +1,95 @@
-"""Serving an app: sockets, signals, and an end in the right order.
+"""Serving an app inside a running loop: sockets, and an end in the right order; `running` brings the loop, too.
 
-Engine room. `serve` is for a program that has a loop already, `run` for one that has not.
+Engine room. The beginning: everything is bound, then the start-up hooks run, then connections are accepted; so a
+mistake in the configuration shows first, and whoever can connect is served.
 
 The end, when bubbles are open: new messages are refused with a word, polls go on being answered on old and on new
 connections, handlers get their time and are then cancelled, the platforms fetch the last frames, and only then is the
 socket closed. A server that stopped accepting first would leave each bubble spinning for minutes, since the platform
-may open a connection for every poll. With nothing open it stops at once.
+may open a connection for every poll. With nothing open it stops at once, and so does an app that keeps no state
+between requests: then another worker on the same socket takes the next one.
 """
 
 import asyncio
 import contextlib
-import signal
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+import logging
+import socket
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from rawbot.aio.app import App
 from rawbot.aio.engine import Engine
+from rawbot.aio.listen import HOST, PORT, Listen
+from rawbot.aio.listeners import Listener, accept, open_listeners, reload_certificates
 from rawbot.aio.protocol import HttpProtocol
 from rawbot.errors import ConfigError
 
-BACKLOG = 2048
-"""Connections that the kernel holds for us; asyncio's 100 overflows in a burst of polls."""
+log = logging.getLogger("rawbot")
+
+CLOSING_TURNS = 3
+"""Turns of the loop until a listener that was closed is, and the connections that it had accepted have begun."""
 
 
 class Server:
     """A listening app, made by `serve`."""
 
-    def __init__(self, app: App, engine: Engine, listener: asyncio.Server) -> None:
+    def __init__(self, app: App, engine: Engine, listeners: Sequence[Listener]) -> None:
         self._app = app
         self._engine = engine
-        self._listener = listener
-        self._names = [sock.getsockname() for sock in listener.sockets]  # which a closed socket has no more
+        self._listeners = listeners
 
     @property
     def port(self) -> int:
-        """The TCP port that was bound: the real one when 0 was asked for."""
-        return int(self._names[0][1])
+        """The first TCP port that was bound: the real one when 0 was asked for. 0 when there is none."""
+        return next((port for listener in self._listeners if (port := listener.port) is not None), 0)
 
     @property
     def addresses(self) -> list[str]:
-        """What is listened on, as `host:port`."""
-        return [f"[{n[0]}]:{n[1]}" if ":" in n[0] else f"{n[0]}:{n[1]}" for n in self._names]
+        """What is listened on: "192.0.2.1:80", "[2001:db8::1]:80", "unix:/path"."""
+        return [listener.address for listener in self._listeners]
+
+    @property
+    def urls(self) -> list[str]:
+        """The addresses with their schemes."""
+        return [listener.url for listener in self._listeners]
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes requests and does not drain."""
+        return self._engine.started and not self._engine.draining
+
+    @property
+    def unfinished(self) -> int:
+        """How many handlers run at present: what `close` waits for first."""
+        return self._engine.handlers
+
+    async def accept(self, sock: socket.socket, *, listen: Listen | None = None) -> None:
+        """Serve a connection that was accepted elsewhere, as one of `listen` (of which no address counts) would be.
+
+        The socket is ours from then on. Raises `OSError` when its TLS handshake fails.
+        """
+        await accept(sock, partial(HttpProtocol, self._engine), self._engine.loop, listen=listen)
+
+    def reload(self) -> None:
+        """Read the certificates again and open log files anew: what SIGHUP does. What is wrong is logged and stays."""
+        try:
+            reload_certificates(self._listeners)
+        except ConfigError as error:
+            log.error("the certificates are left as they were: %s", error)  # noqa: TRY400 - the text says it all
+        for observer in self._engine.observers:
+            observer.reopen()
+
+    def drain(self) -> None:
+        """Take on nothing new and say so: readiness ends, each answer is its connection's last, polls are answered on.
+
+        Call it some time before `close` where a load balancer must notice first.
+        """
+        if not self._engine.draining:
+            self._engine.drain()
+
+    def close_idle(self) -> int:
+        """Close the connections that nothing is under way on; return how many there were."""
+        return self._engine.close_idle()
 
     async def close(self) -> None:
         """Stop gracefully: see the top of the file. Cancelling this closes at once."""
@@ -48,82 +97,47 @@ class Server:
             if not self._engine.closed:
                 await self._settle()
         finally:
-            self._listener.close()
+            for listener in self._listeners:
+                listener.abort()
+            await _turn()
             await self._engine.close()
             await self._app.shutdown()
 
     async def _settle(self) -> None:
-        self._engine.drain()
-        if not self._engine.busy:
-            self._listener.close()
+        self.drain()
+        if not self._engine.awaits_requests:
+            for listener in self._listeners:
+                listener.close()
+            await _turn()
         await self._engine.finish()
 
 
+async def _turn() -> None:
+    for _ in range(CLOSING_TURNS):
+        await asyncio.sleep(0)
+
+
 @contextlib.asynccontextmanager
-async def serve(app: App, *, host: str = "127.0.0.1", port: int = 8080) -> AsyncIterator[Server]:
+async def serve(app: App, *listen: Listen, host: str = HOST, port: int = PORT) -> AsyncIterator[Server]:
     """Serve inside a running loop, until the block is left.
 
-    `port` 0 takes a free one, which `Server.port` tells. Raises `ConfigError` when the address cannot be bound.
+    Each `Listen` is one place to listen at; without any it is `host` and `port`. Port 0 takes a free one, which
+    `Server.port` tells. Raises `ConfigError` when an address cannot be bound, and what a start-up hook raises.
     """
     loop = asyncio.get_running_loop()
+    places = listen or (Listen(host=host, port=port),)
     engine = app.prepare(loop)
     try:
-        listener = await loop.create_server(
-            lambda: HttpProtocol(engine), host, port, backlog=BACKLOG, start_serving=False
-        )
-    except (OSError, OverflowError, ValueError) as error:  # the last for a name that cannot be one
+        listeners = await open_listeners(places, partial(HttpProtocol, engine), loop)
+    except BaseException:
         await engine.close()
-        raise ConfigError(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}") from None
-    server = Server(app, engine, listener)
+        raise
+    server = Server(app, engine, listeners)
     try:
         await app.startup()
         engine.start()
-        await listener.start_serving()
+        for listener in listeners:
+            await listener.start_serving()
         yield server
     finally:
         await server.close()
-
-
-def run(
-    app: App, *, host: str = "127.0.0.1", port: int = 8080, on_ready: Callable[[Server], None] | None = None
-) -> None:
-    """Serve until SIGINT or SIGTERM, then stop gracefully; a second signal stops at once.
-
-    `on_ready(server)` is called once the socket listens; without it a line on stderr says where.
-    """
-    with contextlib.suppress(asyncio.CancelledError):  # the second signal's
-        asyncio.run(_main(app, host, port, on_ready or _announce))
-
-
-async def _main(app: App, host: str, port: int, on_ready: Callable[[Server], None]) -> None:
-    with stop_signals() as stopped:
-        async with serve(app, host=host, port=port) as server:
-            on_ready(server)
-            await stopped.wait()
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[asyncio.Event]:
-    """Set the event at the first SIGINT or SIGTERM, and cancel the current task at the second."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    stopped = asyncio.Event()
-
-    def stop() -> None:
-        if stopped.is_set() and task is not None:
-            task.cancel()
-        stopped.set()
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, stop)
-    try:
-        yield stopped
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
-
-
-def _announce(server: Server) -> None:
-    for address in server.addresses:
-        print(f"rawbot listens on http://{address}", file=sys.stderr, flush=True)  # noqa: T201 - a program's first line

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from rawbot.aio.observer import Observer
 from rawbot.errors import ConfigError
 from rawbot.http.limits import Limits
+from rawbot.websocket.settings import WebSocketSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Settings:
     limits: Limits
     timeouts: Timeouts
     capacity: Capacity
+    websocket: WebSocketSettings
     observers: tuple[Observer, ...] = ()
     hosts: frozenset[bytes] | None = None
 
@@ -80,6 +82,7 @@ def make_settings(
     timeouts: Timeouts | None = None,
     capacity: Capacity | None = None,
     *,
+    websocket: WebSocketSettings | None = None,
     observers: Iterable[Observer] = (),
     hosts: Sequence[str] | None = None,
 ) -> Settings:
@@ -89,4 +92,11 @@ def make_settings(
         if isinstance(hosts, str) or any(not host.isascii() or not host or "/" in host for host in hosts):
             raise ConfigError("hosts is a sequence of ASCII host names, without scheme and path")
         names = frozenset(host.lower().encode("ascii") for host in hosts)
-    return Settings(limits or Limits(), timeouts or Timeouts(), capacity or Capacity(), tuple(observers), names)
+    return Settings(
+        limits or Limits(),
+        timeouts or Timeouts(),
+        capacity or Capacity(),
+        websocket or WebSocketSettings(),
+        tuple(observers),
+        names,
+    )

@@ -105,6 +105,8 @@ class HttpClient:
                     return await self._exchange(method, target, headers, body)
             except TimeoutError:
                 raise FetchError(f"no whole answer within {self._timeout:g} s") from None
+            except ConnectionRefusedError:
+                raise FetchError(f"{self._address.authority}: connection refused: nothing listens there") from None
             except OSError as error:
                 raise FetchError(f"{self._address.authority}: {error.strerror or error}") from None
             except h11.LocalProtocolError as error:

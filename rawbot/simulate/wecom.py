@@ -7,6 +7,7 @@ developer.work.weixin.qq.com/document/path/100719, 101027, 101031, 101033, 10113
 """
 
 import asyncio
+import math
 import random
 import secrets
 import ssl
@@ -52,11 +53,15 @@ class WeComPlatform:
 
     `interval` is the wait between two refreshes, in seconds. `speed` divides that wait and the lifetimes of streams,
     files and response_urls: at 360, six minutes pass in one second. Times in a `Conversation` are real, and so is
-    `timeout`, the time that one answer may take. `clock` gives the Unix time for the envelopes.
+    `timeout`, the time that one answer may take, and `patience`: after so many seconds without any answer a
+    conversation is given up. The platform asks for six minutes whatever happens. `clock` gives the Unix time for the
+    envelopes.
 
     Faults to order: `lose_reply` drops answers that have come, so that the callback is tried again, `duplicate` is the
     probability that a callback is delivered twice at once; `seed` makes both repeatable. `on_frame` is called with each
-    frame as it is shown, `on_active` with what came by response_url.
+    frame as it is shown, `on_active` with what came by response_url, `on_problem` with what is wrong, when it is found.
+
+    Raises `ConfigError` for settings that cannot work.
     """
 
     __slots__ = (
@@ -70,6 +75,8 @@ class WeComPlatform:
         "_interval",
         "_on_active",
         "_on_frame",
+        "_on_problem",
+        "_patience",
         "_pool",
         "_services",
         "_speed",
@@ -87,16 +94,17 @@ class WeComPlatform:
         interval: float = 1.0,
         speed: float = 1.0,
         timeout: float = 5.0,
+        patience: float = math.inf,
         lose_reply: LoseReply = 0.0,
         duplicate: float = 0.0,
         seed: int = 0,
         clock: Callable[[], float] = time.time,
         on_frame: Callable[[Conversation, Frame], None] | None = None,
         on_active: Callable[[Conversation, JsonObject], None] | None = None,
+        on_problem: Callable[[Conversation, str], None] | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        if speed <= 0 or interval < 0 or timeout <= 0:
-            raise ConfigError("speed and timeout must be above 0, interval not below")
+        _demand_numbers(interval, patience, speed=speed, timeout=timeout)
         self._address = split_url(url)
         self._crypto = WeComCrypto(token, encoding_aes_key, receive_id=receive_id)
         self._bot_id = bot_id
@@ -105,7 +113,7 @@ class WeComPlatform:
         self._speed = speed
         self._faults = _Faults(lose_reply, duplicate, seed)
         self._clock = clock
-        self._on_frame = on_frame
+        self._patience, self._on_problem, self._on_frame = patience, on_problem, on_frame
         self._on_active = on_active
         self._pool = HttpPool(url, timeout=timeout, ssl_context=ssl_context)
         self._arrived = asyncio.Event()
@@ -244,18 +252,23 @@ class WeComPlatform:
             card=card,
             lifetime=STREAM_LIFETIME / self._speed,
             response_url_lifetime=RESPONSE_URL_LIFETIME / self._speed,
+            on_problem=self._on_problem,
         )
         if conversation.kind in (messages.MESSAGE, "template_card_event") and "response_url" not in message:
             receive = partial(self._receive_active, conversation, started)
             conversation.message["response_url"] = self._services.add_response_url(receive)
         await self._deliver(conversation, conversation.message, started)
+        answered = now()
         while conversation.streaming:
             await asyncio.sleep(self._interval)
             if conversation.overdue(now() - started):
                 conversation.expire()
-            else:
-                refresh = messages.refresh(conversation.message, conversation.stream_id)
-                await self._deliver(conversation, refresh | {"msgid": _new_id()}, started)
+                continue
+            refresh = messages.refresh(conversation.message, conversation.stream_id)
+            if await self._deliver(conversation, refresh | {"msgid": _new_id()}, started):
+                answered = now()
+            elif now() - answered >= self._patience:
+                conversation.expire(f"no answer for {self._patience:g} s: given up")
         return conversation
 
     def host(self, data: bytes, *, name: str = "file") -> str:
@@ -267,8 +280,11 @@ class WeComPlatform:
         while len(conversation.active_messages) < count:
             await self._arrived.wait()
 
-    async def _deliver(self, conversation: Conversation, callback: JsonObject, started: float) -> None:
-        """Bring one callback to the bot, again with the same msgid if the answer does not come, and show the answer."""
+    async def _deliver(self, conversation: Conversation, callback: JsonObject, started: float) -> bool:
+        """Bring one callback to the bot, again with the same msgid if the answer does not come, and show the answer.
+
+        Returns whether any came.
+        """
         seen: list[JsonObject] = []
         for number in range(1, 1 + (1 if conversation.kind in DELIVERED_ONCE else TRIES)):
             replies, again = await self._try(conversation, callback)
@@ -278,12 +294,13 @@ class WeComPlatform:
                 seen.append(reply)
             if replies and not self._faults.lose(callback, number):
                 self._show(conversation, replies[0], started)
-                return
+                return True
             if replies:
                 conversation.note("an answer was dropped on purpose")
             elif not again:
                 break
         conversation.receive_nothing()
+        return bool(seen)
 
     async def _try(self, conversation: Conversation, callback: JsonObject) -> tuple[list[JsonObject], bool]:
         """Deliver once, or twice at the same time; return the readable answers, and whether to try again for one."""
@@ -352,6 +369,17 @@ class _Faults:
 
     def duplicate(self) -> bool:
         return self._chance.random() < self._duplicate
+
+
+def _demand_numbers(interval: float, patience: float, **others: float) -> None:
+    """Refuse what cannot be divided by or waited for, NaN too, with which every comparison is false."""
+    if not 0 <= interval < math.inf:
+        raise ConfigError(f"interval is a number of seconds, 0 or more, not {interval:g}")
+    if not patience > 0:
+        raise ConfigError(f"patience is a number of seconds above 0, not {patience:g}")
+    for name, value in others.items():
+        if not 0 < value < math.inf:
+            raise ConfigError(f"{name} is a number above 0, not {value:g}")
 
 
 def _new_id() -> str:

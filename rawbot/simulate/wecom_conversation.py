@@ -80,11 +80,13 @@ class Conversation:
     """A message or event of the user's, and all that the bot made of it.
 
     `card` is, for a press on a card, the card as the user has it; an update changes this very object. `lifetime` and
-    `response_url_lifetime` are in seconds; a simulator that runs faster passes shorter ones.
+    `response_url_lifetime` are in seconds; a simulator that runs faster passes shorter ones. `on_problem` is called
+    with each of `problems` as it is found.
     """
 
     __slots__ = (
         "_lifetime",
+        "_on_problem",
         "_pressed",
         "_response_url_lifetime",
         "_response_url_used",
@@ -110,6 +112,7 @@ class Conversation:
         card: JsonObject | None = None,
         lifetime: float = STREAM_LIFETIME,
         response_url_lifetime: float = RESPONSE_URL_LIFETIME,
+        on_problem: Callable[["Conversation", str], None] | None = None,
     ) -> None:
         self.message = message
         self.kind = kind_of(message)
@@ -135,6 +138,7 @@ class Conversation:
         self._lifetime = lifetime
         self._response_url_lifetime = response_url_lifetime
         self._response_url_used = False
+        self._on_problem = on_problem
 
     def __repr__(self) -> str:
         return f"<Conversation {self.kind} {self._state}, {len(self.frames)} frames, {len(self.problems)} problems>"
@@ -186,10 +190,10 @@ class Conversation:
         """Compare two answers to the same msgid, whether or not the user sees them."""
         self.blame(*judge_repeat(first, second, overlapping=overlapping))
 
-    def expire(self) -> None:
-        """Stop asking: six minutes have passed since the message. Raises `StateError` when nobody was asking."""
+    def expire(self, reason: str = "the stream was not finished within six minutes") -> None:
+        """Stop asking, since six minutes have passed or for another reason. Raises `StateError` when nobody asked."""
         self._move("time is up")
-        self.blame("the stream was not finished within six minutes")
+        self.blame(reason)
         if not is_visible(self.shown):
             self.shown = FALLBACK_TEXT
 
@@ -213,7 +217,12 @@ class Conversation:
 
     def blame(self, *problems: str) -> None:
         """Add problems, each sentence once."""
-        self.problems.extend(p for p in problems if p not in self.problems)
+        for problem in problems:
+            if problem in self.problems:
+                continue
+            self.problems.append(problem)
+            if self._on_problem is not None:
+                self._on_problem(self, problem)
 
     def note(self, *notes: str) -> None:
         """Add notes, each sentence once."""

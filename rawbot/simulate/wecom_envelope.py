@@ -18,7 +18,8 @@ _SAID_NOTHING = (b"", b"success")
 """The documented way to say nothing, and the one that the vendor's own demo has."""
 
 _STATUS_HINTS = {
-    400: "it found the request malformed: does a proxy drop or change the query?",
+    400: "it could not read the request: another EncodingAESKey or receive id than the server's, or a proxy that drops "
+    "or changes the query; `rawbot doctor wecom` says which step fails",
     401: "it, or a proxy in front of it, asks for a login",
     403: "it found the signature wrong: another token, or a proxy that changes the query (a + that became a space)",
     404: "nothing is served at this path",

@@ -31,6 +31,7 @@ from hmac import compare_digest
 from Crypto.Cipher import AES
 
 from rawbot.errors import ConfigError, ProtocolError
+from rawbot.wecom.settings import demand_text, draw
 
 SIGNATURE_ERROR = -40001
 PARSE_ERROR = -40002
@@ -61,7 +62,7 @@ def decode_key(encoding_aes_key: str) -> bytes:
     256 are ignored, as the platform often leaves them set: four texts stand for one key. Raises `ConfigError`, which
     does not repeat the key.
     """
-    text = encoding_aes_key.strip()
+    text = demand_text("an EncodingAESKey", encoding_aes_key).strip()
     if len(text) == _KEY_CHARACTERS + 1 and text.endswith("="):
         text = text[:-1]
     if len(text) != _KEY_CHARACTERS or not (text.isascii() and text.isalnum()):
@@ -98,7 +99,7 @@ class WeComCrypto:
         receive_id: ReceiveId = "",
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        if not token.strip():
+        if not demand_text("the token", token).strip():
             raise ConfigError("the token must not be empty: with an empty one anybody can sign")
         self._token = token.strip().encode()
         self._key = decode_key(encoding_aes_key)
@@ -107,7 +108,7 @@ class WeComCrypto:
         self._suffix = self._receive_ids[0] if self._receive_ids else b""
         self._decrypt = AES.new(self._key, AES.MODE_CBC, self._iv).decrypt
         self._encrypt = AES.new(self._key, AES.MODE_CBC, self._iv).encrypt
-        self._last_block = self._encrypt(entropy(_BLOCK))
+        self._last_block = self._encrypt(draw(entropy, _BLOCK))
 
     def __repr__(self) -> str:
         return "<WeComCrypto>"  # neither token nor key
@@ -169,7 +170,9 @@ def _encode_ids(receive_id: ReceiveId) -> tuple[bytes, ...]:
     """Return the ids to accept, the first being the one that we write; none of them means any."""
     if receive_id is None:
         return ()
+    if not isinstance(receive_id, Sequence):
+        raise ConfigError(f"receive_id is a text, a sequence of texts or None, not {type(receive_id).__name__}")
     ids = (receive_id,) if isinstance(receive_id, str) else tuple(receive_id)
     if not ids:
         raise ConfigError("receive_id is an empty list: give ids, '' for a company's own bot, or None for any")
-    return tuple(i.encode() for i in ids)
+    return tuple(demand_text("receive_id", i).encode() for i in ids)

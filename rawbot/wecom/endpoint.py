@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
-from rawbot.errors import ConfigError, ProtocolError
+from rawbot.errors import ProtocolError
 from rawbot.exchange import MESSAGE, Answer, Attachment, Endpoint, Event, Exchange, Pending, Request, Response, refuse
 from rawbot.expiring import ExpiringDict
 from rawbot.wecom.crypto import RECEIVE_ID_ERROR, SIGNATURE_ERROR, CryptoError, ReceiveId, WeComCrypto
@@ -38,6 +38,7 @@ from rawbot.wecom.messages import (
     encode_stream,
     strip_mention,
 )
+from rawbot.wecom.settings import demand_count, demand_lifetime, demand_pairs, demand_seconds, demand_text, draw
 from rawbot.wecom.stream_table import StreamLimits, StreamTable, Voice
 from rawbot.wecom.streams import Stream
 from rawbot.wecom.texts import WeComTexts
@@ -81,6 +82,8 @@ class WeComEndpoint(Endpoint):
     Raises `ConfigError` for a setting that cannot work. `receive` answers every request and raises nothing.
     """
 
+    keeps_state = True  # the platform's polls must reach the process that got the message
+
     def __init__(
         self,
         token: str,
@@ -104,20 +107,20 @@ class WeComEndpoint(Endpoint):
         texts: WeComTexts | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        pairs = ((token, encoding_aes_key), *previous)
+        pairs = ((token, encoding_aes_key), *demand_pairs(previous))
         self._ciphers = [WeComCrypto(t, k, receive_id=receive_id, entropy=entropy) for t, k in pairs]
-        self._bot_name = bot_name
-        self._first_hold = _demand_seconds("first_hold", first_hold)
-        self._refresh_hold = _demand_seconds("refresh_hold", refresh_hold)
-        self._clock_window = _demand_window(clock_window)
-        self._texts = texts or WeComTexts()
+        self._bot_name = None if bot_name is None else demand_text("bot_name", bot_name)
+        self._first_hold = demand_seconds("first_hold", first_hold, below=EVENT_DEADLINE)
+        self._refresh_hold = demand_seconds("refresh_hold", refresh_hold, below=EVENT_DEADLINE)
+        self._clock_window = None if clock_window is None else demand_lifetime("clock_window", clock_window)
+        self._texts = WeComTexts() if texts is None else texts
         self.failures: Counter[int] = Counter()
         """How often callbacks were refused, by the vendor's -400xx code; 0 counts what has none."""
-        self.deliveries = Deliveries()
-        self.source = self.deliveries
+        self.source = self.deliveries = Deliveries()
         limits = StreamLimits(watchdog, keep, max_streams, max_bytes, max_text_bytes)
-        self.streams = StreamTable(entropy(6).hex(), limits, Voice(self._texts, waiting, feedback), self.deliveries)
-        self._remembered: ExpiringDict[str, str] = ExpiringDict(replay_window, max_remembered)  # stream id by msgid
+        voice = Voice(self._texts, waiting, feedback)
+        self.streams = StreamTable(draw(entropy, 6).hex(), limits, voice, self.deliveries)
+        self._remembered = _make_memory(replay_window, max_remembered)  # stream id by msgid
         self._events: ExpiringDict[str, EventReply] = ExpiringDict(EVENTS_KEPT, MAX_EVENTS)
         self._ticked = 0.0
         self._draining = False
@@ -150,11 +153,16 @@ class WeComEndpoint(Endpoint):
     def start(self, now: float) -> None:
         """Take on messages (again)."""
         self.tick(now)
+        self.deliveries.start()
         self._draining = False
 
     def drain(self, now: float) -> None:
-        """Open no stream any more: whoever writes now is told that the bot is restarting."""
+        """Open no stream any more: whoever writes now is told that the bot is restarting.
+
+        What follows a bubble is sent without waiting for it from now on, so that the end loses nothing.
+        """
         self.tick(now)
+        self.deliveries.drain()
         self._draining = True
 
     def unsettled(self) -> int:
@@ -327,6 +335,11 @@ class _Seal:
         return Response(200, encode_envelope(encrypted, signature, timestamp, self._nonce), _JSON)
 
 
+def _make_memory(replay_window: float, max_remembered: int) -> ExpiringDict[str, str]:
+    demand_lifetime("replay_window", replay_window)
+    return ExpiringDict(replay_window, demand_count("max_remembered", max_remembered))
+
+
 def _chat(message: Message) -> str:
     """Name the conversation: the group, or else the user, with this bot."""
     return f"{message.aibotid}/{message.chatid or message.sender}"
@@ -343,18 +356,6 @@ def _decode_query(query: str) -> dict[str, str]:
             raise ProtocolError("a query parameter is given twice")
         decoded[name] = unquote(value) if "%" in value else value
     return decoded
-
-
-def _demand_seconds(name: str, value: float) -> float:
-    if not 0 <= value < EVENT_DEADLINE:
-        raise ConfigError(f"{name} lies between 0 and {EVENT_DEADLINE:.0f} seconds")
-    return value
-
-
-def _demand_window(seconds: float | None) -> float | None:
-    if seconds is not None and not seconds > 0:
-        raise ConfigError("clock_window is a number of seconds above 0, or None")
-    return seconds
 
 
 def _demand(query: dict[str, str], name: str) -> str:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from rawbot.errors import ConfigError
 from rawbot.expiring import ExpiringDict
+from rawbot.wecom.clock import SteadyClock
 from rawbot.wecom.deliveries import Deliveries
 from rawbot.wecom.markdown import TEXT_LIMIT, is_blank
 from rawbot.wecom.messages import UserMessage
+from rawbot.wecom.settings import demand_count, demand_lifetime, demand_text
 from rawbot.wecom.streams import Stream
 from rawbot.wecom.texts import WeComTexts
 
@@ -35,14 +37,13 @@ class StreamLimits:
     """Text that one reply takes in; more than a bubble and its continuation is never shown."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.watchdog < POLLING_ENDS:
+        if not demand_lifetime("watchdog", self.watchdog) < POLLING_ENDS:
             raise ConfigError(f"watchdog must lie below the {POLLING_ENDS:.0f} s after which polling ends")
-        if self.keep < POLLING_ENDS:
+        if not demand_lifetime("keep", self.keep) >= POLLING_ENDS:
             raise ConfigError(f"keep must be at least the {POLLING_ENDS:.0f} s for which the platform may ask")
-        if self.max_text_bytes < 2 * TEXT_LIMIT:
-            raise ConfigError(f"max_text_bytes must hold a bubble and its continuation: {2 * TEXT_LIMIT}")
-        if self.max_streams < 1 or self.max_bytes < self.max_text_bytes:
-            raise ConfigError("max_streams and max_bytes must leave room for one stream at least")
+        demand_count("max_streams", self.max_streams)
+        demand_count("max_text_bytes", self.max_text_bytes, least=2 * TEXT_LIMIT, why="a bubble and its continuation")
+        demand_count("max_bytes", self.max_bytes, least=self.max_text_bytes, why="room for one stream's text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class Voice:
     feedback: bool
 
     def __post_init__(self) -> None:
-        if is_blank(self.waiting) and "<think>" not in self.waiting:
+        if not isinstance(self.texts, WeComTexts):
+            raise ConfigError(f"texts is a WeComTexts, not {type(self.texts).__name__}")
+        if is_blank(demand_text("waiting", self.waiting)) and "<think>" not in self.waiting:
             raise ConfigError("waiting must show something: an empty text may blank the bubble")
 
 
@@ -81,6 +84,7 @@ class StreamTable:
         self._open: OrderedDict[str, Stream] = OrderedDict()
         self._over: ExpiringDict[str, Stream] = ExpiringDict(limits.keep, limits.max_streams, on_drop=self._forget)
         self._in_flight: dict[str, int] = {}
+        self._clock = SteadyClock()
         self._now = 0.0
 
     def __len__(self) -> int:
@@ -101,7 +105,8 @@ class StreamTable:
         """Open the stream that answers a message; None when there is no room."""
         if not self._make_room(1, 1):
             return None
-        stream = Stream(self.new_id(), message, now, self, feedback=self._feedback)
+        opened_at = self._clock.read(now)
+        stream = Stream(self.new_id(), message, now, self, opened_at=opened_at, feedback=self._feedback)
         self._open[stream.id] = stream
         self._in_flight[stream.sender] = self._in_flight.get(stream.sender, 0) + 1
         self.unsettled += 1
@@ -109,7 +114,7 @@ class StreamTable:
 
     def get(self, stream_id: str, now: float) -> Stream | None:
         """Return the stream with this id, open or over."""
-        return self._open.get(stream_id) or self._over.get(stream_id, now)
+        return self._open.get(stream_id) or self._over.get(stream_id, self._clock.read(now))
 
     def in_flight(self, sender: str) -> int:
         """Count this sender's open streams. The platform allows three (doc 100719)."""
@@ -117,13 +122,13 @@ class StreamTable:
 
     def tick(self, now: float) -> None:
         """End the bubbles whose time is up and forget the streams that nobody will ask for."""
-        self._now = now
+        self._now = self._clock.read(now)
         while self._open:
             stream = self._open[next(iter(self._open))]
-            if stream.opened_at + self._watchdog > now:
+            if stream.opened_at + self._watchdog > self._now:
                 break
             stream.expire()
-        self._over.expire(now)
+        self._over.expire(self._now)
 
     def hold(self, added: int) -> bool:
         """Note that an open stream holds so many bytes more, or less; False, and nothing noted, if there is no room."""
@@ -142,9 +147,10 @@ class StreamTable:
             del self._in_flight[stream.sender]
         self._over.set(stream.id, stream, self._now)
 
-    def settle(self, _stream: Stream) -> None:
-        """Note that the platform has fetched the last frame."""
+    def settle(self, stream: Stream) -> None:
+        """Note that the platform has fetched the last frame: what follows it may go."""
         self.unsettled -= 1
+        self.deliveries.release(stream.id)
 
     def _make_room(self, streams: int, size: int) -> bool:
         """Forget the oldest that are over till there is room for so many more streams and bytes; tell if there is."""
@@ -158,4 +164,4 @@ class StreamTable:
         self.bytes_held -= stream.release()
         if not stream.settled:
             stream.settled = True
-            self.unsettled -= 1
+            self.settle(stream)

@@ -8,6 +8,7 @@ from fake_endpoint import GET, FakeEndpoint, make_event, read_response
 
 from rawbot.aio.app import App
 from rawbot.aio.protocol import HttpProtocol
+from rawbot.aio.server import serve
 from rawbot.aio.settings import Timeouts
 from rawbot.bot import Bot
 from rawbot.errors import ConfigError, StateError
@@ -195,5 +196,108 @@ def test_an_end_that_is_cancelled_still_closes():
         assert engine.closed
         app.engine(asyncio.get_running_loop())
         await app.aclose()
+
+    asyncio.run(run())
+
+
+# Start and end
+
+
+class Hooks:
+    """Registers two hooks of each kind, one of them a coroutine function; `ran` is what was called."""
+
+    def __init__(self, app: App, *, failing: str = "") -> None:
+        self.ran: list[str] = []
+        self.failing = failing
+        app.on_startup(self.hook("start 1"))
+        app.on_startup(self.coroutine("start 2"))
+        app.on_shutdown(self.hook("end 1"))
+        app.on_shutdown(self.coroutine("end 2"))
+
+    def hook(self, name: str):
+        def run() -> None:
+            self.ran.append(name)
+            if name == self.failing:
+                raise ZeroDivisionError
+
+        return run
+
+    def coroutine(self, name: str):
+        async def run() -> None:
+            await asyncio.sleep(0)
+            self.hook(name)()
+
+        return run
+
+
+def test_hooks_run_before_the_first_request_and_after_the_last_handler_in_reverse_order():
+    app = App()
+    app.add("/", endpoint := FakeEndpoint(), bot=Bot())
+    hooks = Hooks(app)
+
+    async def run():
+        async with serve(app, port=0) as server:
+            assert hooks.ran == ["start 1", "start 2"]
+            assert server.ready
+            assert endpoint.starts == 1
+        assert not server.ready
+
+    asyncio.run(run())
+    assert hooks.ran == ["start 1", "start 2", "end 2", "end 1"]
+
+
+def test_an_app_whose_start_up_fails_is_not_served_and_what_was_started_is_ended():
+    app = App()
+    hooks = Hooks(app, failing="start 2")
+
+    async def run():
+        with pytest.raises(ZeroDivisionError):
+            async with serve(app, port=0):
+                pytest.fail("it was served")
+        assert hooks.ran == ["start 1", "start 2", "end 2", "end 1"]
+        assert app._engine.closed
+
+    asyncio.run(run())
+
+
+def test_a_shutdown_hook_that_fails_does_not_keep_the_others_from_running(caplog: pytest.LogCaptureFixture):
+    app = App()
+    hooks = Hooks(app, failing="end 2")
+
+    async def run():
+        async with serve(app, port=0):
+            pass
+
+    asyncio.run(run())
+    assert hooks.ran[-2:] == ["end 2", "end 1"]
+    assert "a shutdown hook failed" in caplog.text
+
+
+def test_a_shutdown_hook_that_hangs_is_given_up(caplog: pytest.LogCaptureFixture):
+    app = App(timeouts=Timeouts(graceful=0.05))
+    app.on_shutdown(lambda: asyncio.sleep(60))
+
+    async def run():
+        async with serve(app, port=0):
+            pass
+
+    asyncio.run(run())
+    assert "TimeoutError" in caplog.text
+
+
+def test_on_bare_asyncio_the_hooks_are_the_embedders_to_run():
+    app = App()
+    hooks = Hooks(app)
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        with pytest.raises(StateError, match=r"await app\.startup\(\)"):
+            app.protocol_factory(loop)
+        await app.startup()
+        await app.startup()
+        app.protocol_factory(loop)
+        await app.aclose()
+        await app.aclose()
+        assert hooks.ran == ["start 1", "start 2", "end 2", "end 1"]
 
     asyncio.run(run())

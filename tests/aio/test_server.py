@@ -64,7 +64,7 @@ def test_an_address_that_cannot_be_listened_on_is_the_operators_fault(host: str,
         with pytest.raises(ConfigError, match="cannot listen on"):
             async with serve(app, host=host, port=port):
                 pass
-        assert app._engine.closed
+        assert app.running is None
 
     asyncio.run(go())
 

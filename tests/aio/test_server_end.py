@@ -1,14 +1,6 @@
 """rawbot/aio/server.py: the end in the right order, over real sockets and with real signals."""
 
 import asyncio
-import logging
-import os
-import signal
-import socket
-import subprocess
-import sys
-import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -27,7 +19,7 @@ from fake_endpoint import (
     until,
 )
 
-from rawbot.aio.server import Server, run, serve, stop_signals
+from rawbot.aio.server import serve
 from rawbot.aio.settings import Timeouts
 from rawbot.bot import Bot
 from rawbot.exchange import Answer, Request, Response
@@ -55,6 +47,7 @@ def make_bubble(bot: Bot) -> tuple[FakeEndpoint, FakeReply, Waiting]:
         await asyncio.Event().wait()
 
     endpoint = FakeEndpoint(answer)
+    endpoint.keeps_state = True
     return endpoint, event.reply, polls
 
 
@@ -185,86 +178,3 @@ def test_cancelling_the_close_stops_handlers_and_socket_at_once():
             assert await refuses(server.port)
 
     asyncio.run(go())
-
-
-def test_signals_are_ours_only_as_long_as_they_are_asked_for():
-    async def go():
-        before = signal.getsignal(signal.SIGTERM)
-        with stop_signals() as stopped:
-            os.kill(os.getpid(), signal.SIGTERM)
-            await stopped.wait()
-            assert signal.getsignal(signal.SIGTERM) is not before
-        assert signal.getsignal(signal.SIGTERM) is before
-
-    asyncio.run(go())
-
-
-def test_a_second_signal_stops_run_at_once_and_the_usual_handlers_are_put_back(caplog: pytest.LogCaptureFixture):
-    bot = Bot()
-    endpoint, reply, _ = make_bubble(bot)
-    before = signal.getsignal(signal.SIGTERM)
-
-    def ready(server: Server):
-        tasks.append(asyncio.ensure_future(interrupt(server)))
-
-    async def interrupt(server: Server):
-        await talk(server.port, POST, eof=True)
-        os.kill(os.getpid(), signal.SIGTERM)
-        await until(lambda: endpoint.drained)
-        assert not reply.ended
-        times.append(time.monotonic())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    tasks, times = [], []
-    with caplog.at_level(logging.ERROR):
-        run(make_app(endpoint, bot=bot, timeouts=Timeouts(graceful=60)), port=0, on_ready=ready)
-    assert tasks[0].exception() is None
-    assert time.monotonic() - times[0] < 1
-    assert reply.ended == "shutdown"
-    assert signal.getsignal(signal.SIGTERM) is before
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert caplog.records == []
-
-
-PROGRAM = """
-    import asyncio
-    from fake_endpoint import FakeEndpoint, FakeReply, make_app, make_event
-    from rawbot.aio.server import run
-    from rawbot.aio.settings import Timeouts
-    from rawbot.bot import Bot
-    from rawbot.exchange import Answer, Response
-
-    bot, event = Bot(), make_event()
-
-    @bot.on_message
-    async def handler(event, reply):
-        await asyncio.Event().wait()
-
-    endpoint = FakeEndpoint(lambda *_: Answer(Response(200), event))
-    run(make_app(endpoint, bot=bot, timeouts=Timeouts(graceful=0.1)), port=0)
-    print(event.reply.ended, endpoint.drained)
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_program_says_where_it_listens_and_a_signal_ends_it_gracefully(number: signal.Signals):
-    path = os.pathsep.join((str(TESTS), str(TESTS.parent)))
-    program = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
-        env=os.environ | {"PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = program.stderr.readline()
-        assert line.startswith("rawbot listens on http://127.0.0.1:")
-        with socket.create_connection(("127.0.0.1", int(line.rpartition(":")[2]))) as client:
-            client.sendall(GET)
-            assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
-            program.send_signal(number)
-            assert program.communicate(timeout=5) == ("shutdown True\n", "")
-        assert program.returncode == 0
-    finally:
-        program.kill()
-        program.communicate()

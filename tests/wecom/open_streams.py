@@ -20,8 +20,14 @@ def make_table(*, feedback: bool = False, waiting: str = WAITING, enabled: bool 
     deliveries = Deliveries()
     deliveries.enabled = enabled
     table = StreamTable("boot", StreamLimits(**defaults | limits), Voice(TEXTS, waiting, feedback), deliveries)
-    table.tick(T0)
+    pass_time(table, T0)
     return table
+
+
+def pass_time(table: StreamTable, now: float) -> None:
+    """Let time pass as the endpoint does."""
+    table.tick(now)
+    table.deliveries.tick(now)
 
 
 def user_message(msgid: str = "m1", **more: object) -> UserMessage:
@@ -66,5 +72,6 @@ def look(stream: Stream, msgid: str = "r1") -> tuple[str, bool]:
 
 
 def late(stream: Stream) -> list[str]:
-    """Return the markdown that goes to the response_url."""
+    """Fetch the last frame, and return the markdown that then goes to the response_url."""
+    look(stream, "last")
     return [body["markdown"]["content"] for body in sent(stream._owner.deliveries)]

@@ -9,7 +9,7 @@ import pytest
 from wecom_callbacks import T0, URL
 
 from rawbot.exchange import OutgoingRequest, Response
-from rawbot.wecom.deliveries import LIFETIME, RETRY_AFTER, Deliveries
+from rawbot.wecom.deliveries import FETCHED_WITHIN, LIFETIME, RETRY_AFTER, Deliveries
 
 OK = Response(200, b'{"errcode":0,"errmsg":"ok"}')
 
@@ -20,8 +20,8 @@ def enabled(**settings: int) -> Deliveries:
     return deliveries
 
 
-def post(deliveries: Deliveries, body: bytes = b"{}", url: str = URL) -> None:
-    deliveries.post(url, body, expires_at=T0 + LIFETIME)
+def post(deliveries: Deliveries, body: bytes = b"{}", url: str = URL, **after: str) -> None:
+    deliveries.post(url, body, expires_at=T0 + LIFETIME, **after)
 
 
 def take(deliveries: Deliveries, now: float = T0) -> OutgoingRequest:
@@ -64,6 +64,80 @@ def test_what_cannot_be_posted_is_counted_as_lost(url: str, on: bool):  # noqa: 
     assert not deliveries.can_post(url)
     post(deliveries, url=url)
     assert (deliveries.waiting(), deliveries.lost, deliveries.sent) == (0, 1, 0)
+
+
+# What follows a bubble
+
+
+def test_what_follows_a_bubble_waits_till_its_end_was_fetched():
+    deliveries = enabled()
+    told: list[int] = []
+    deliveries.on_ready = lambda: told.append(deliveries.waiting())
+    post(deliveries, b"1", after="boot-1")
+    post(deliveries, b"2", after="boot-2")
+    assert (deliveries.next_request(T0), deliveries.waiting(), told) == (None, 2, [])
+    deliveries.release("boot-2")
+    assert (take(deliveries).body, told) == (b"2", [2])
+    deliveries.release("boot-2")
+    deliveries.release("boot-3")
+    assert (deliveries.next_request(T0), told) == (None, [2])
+    deliveries.release("boot-1")
+    assert take(deliveries).body == b"1"
+
+
+def test_it_waits_a_few_seconds_and_no_longer_for_a_platform_that_does_not_ask():
+    deliveries = enabled()
+    deliveries.tick(T0)
+    post(deliveries, b"1", after="boot-1")
+    deliveries.tick(T0 + 1)
+    post(deliveries, b"2", after="boot-2")
+    told: list[bytes] = []
+    deliveries.on_ready = lambda: told.append(take(deliveries, T0 + FETCHED_WITHIN).body)
+    deliveries.tick(T0 + FETCHED_WITHIN - 0.1)
+    assert told == []
+    deliveries.tick(T0 + FETCHED_WITHIN)
+    assert told == [b"1"]
+    deliveries.release("boot-1")
+    deliveries.tick(T0 + FETCHED_WITHIN + 1)
+    assert told == [b"1", b"2"]
+    assert deliveries.waiting() == 0
+
+
+def test_at_the_end_nothing_waits_and_nothing_is_held_back():
+    deliveries = enabled()
+    for bubble in ("boot-1", "boot-2"):
+        post(deliveries, bubble.encode(), after=bubble)
+    deliveries.drain()
+    assert [take(deliveries).body for _ in range(2)] == [b"boot-1", b"boot-2"]
+    post(deliveries, b"late", after="boot-3")
+    assert take(deliveries).body == b"late"
+    deliveries.start()
+    post(deliveries, after="boot-4")
+    assert deliveries.next_request(T0) is None
+
+
+def test_what_is_held_back_has_its_place_among_those_that_wait():
+    deliveries = enabled(max_waiting=1)
+    post(deliveries, after="boot-1")
+    assert not deliveries.can_post(URL)
+    post(deliveries, after="boot-2")
+    assert (deliveries.waiting(), deliveries.lost) == (1, 1)
+
+
+def test_a_clock_that_is_set_back_delays_nothing():
+    deliveries = enabled()
+    deliveries.tick(T0)
+    post(deliveries, b"held", after="boot-1")
+    post(deliveries, b"tried")
+    deliveries.receive(take(deliveries), None, T0)
+    deliveries.tick(T0 - 3600)
+    assert deliveries.next_request(T0 - 3600) is None
+    later = T0 - 3600 + FETCHED_WITHIN
+    deliveries.tick(later)
+    assert [take(deliveries, later).body for _ in range(2)] == [b"tried", b"held"]
+
+
+# Bounds and second tries
 
 
 def test_no_more_wait_than_there_is_room_for():
@@ -137,9 +211,10 @@ def test_second_tries_leave_in_the_order_of_their_time():
     deliveries = enabled()
     for number in range(4):
         post(deliveries, b"%d" % number)
-    for wait, request in zip((3, 1, 2, 1), [take(deliveries) for _ in range(4)], strict=True):
-        deliveries.receive(request, None, T0 + wait)
-    assert [take(deliveries, T0 + 10).body for _ in range(4)] == [b"1", b"3", b"2", b"0"]
+    for tries, request in zip((2, 0, 1, 0), [take(deliveries) for _ in range(4)], strict=True):
+        request.tries = tries
+        deliveries.receive(request, None, T0)
+    assert [take(deliveries, T0 + 20).body for _ in range(4)] == [b"1", b"3", b"2", b"0"]
 
 
 def test_waiting_tries_cost_nothing_until_they_are_due():

@@ -25,6 +25,7 @@ from wecom_callbacks import (
 )
 
 from rawbot.exchange import MESSAGE, Answer, Exchange, Pending
+from rawbot.wecom.deliveries import FETCHED_WITHIN
 from rawbot.wecom.endpoint import WeComEndpoint
 from rawbot.wecom.markdown import TEXT_LIMIT
 from rawbot.wecom.streams import Stream
@@ -322,6 +323,44 @@ def test_a_draining_endpoint_opens_nothing_and_goes_on_answering(endpoint: WeCom
     stream.cancel("shutdown")
     assert poll(endpoint, stream) == (TEXTS.shutdown, True)
     assert endpoint.unsettled() == 0
+
+
+def posted(endpoint: WeComEndpoint, now: float = T0) -> list[str]:
+    """Take out what goes to response_urls."""
+    texts = []
+    while (request := endpoint.deliveries.next_request(now)) is not None:
+        texts.append(json.loads(request.body)["markdown"]["content"])
+    return texts
+
+
+def test_a_drain_sends_what_waits_for_a_bubble_and_lets_nothing_wait_any_more(endpoint: WeComEndpoint):
+    endpoint.deliveries.enabled = True
+    finished, writing = begin(endpoint), begin(endpoint, text(msgid="m2"))
+    for stream in (finished, writing):
+        stream.write("word " * 5000)
+    finished.finish()
+    assert posted(endpoint) == []
+    endpoint.drain(T0)
+    assert len(posted(endpoint)) == 1
+    writing.finish()
+    assert len(posted(endpoint)) == 1
+    assert endpoint.unsettled() == 2
+    endpoint.start(T0)
+    again = begin(endpoint, text(msgid="m3"))
+    again.write("word " * 5000)
+    again.finish()
+    assert posted(endpoint) == []
+
+
+def test_the_rest_of_an_answer_that_nobody_fetches_goes_out_as_time_passes(endpoint: WeComEndpoint):
+    endpoint.deliveries.enabled = True
+    stream = begin(endpoint)
+    stream.write("word " * 5000)
+    stream.finish()
+    endpoint.tick(T0 + FETCHED_WITHIN - 0.1)
+    assert posted(endpoint, T0 + FETCHED_WITHIN) == []
+    endpoint.tick(T0 + FETCHED_WITHIN)
+    assert len(posted(endpoint, T0 + FETCHED_WITHIN)) == 1
 
 
 def test_an_endpoint_can_be_started_again(endpoint: WeComEndpoint):

@@ -44,6 +44,7 @@ from rawbot.wecom.messages import (
     decode_message,
 )
 
+NAN = float("nan")
 CHALLENGE = b"5501234567890123456"
 INBOUND = [v for v in all_vectors("wecom", "vectors", "generated") if "url_verify" not in v["name"]]
 URL_VERIFY = [v for v in all_vectors("wecom", "vectors", "generated") if "url_verify" in v["name"]]
@@ -356,14 +357,40 @@ def test_equal_answers_are_encrypted_differently(endpoint: WeComEndpoint):
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        *(("first_hold", -0.1), ("first_hold", 4.0), ("refresh_hold", 4.0), ("refresh_hold", float("nan"))),
-        *(("clock_window", 0), ("clock_window", -1), ("clock_window", float("nan")), ("watchdog", 360.0)),
-        *(("keep", 100.0), ("max_streams", 0), ("max_bytes", 1), ("max_text_bytes", 1), ("waiting", " ")),
+        *(("first_hold", value) for value in (-0.1, 4.0, NAN, "0", None, True)),
+        *(("refresh_hold", value) for value in (-1, 4.0, NAN, "0.5")),
+        *(("clock_window", value) for value in (0, -1, NAN, "600")),
+        *(("replay_window", value) for value in (0, -1, NAN, "3600", None)),
+        *(("max_remembered", value) for value in (0, NAN, 1e4, "65536")),
+        *(("watchdog", 360.0), ("watchdog", NAN), ("keep", 100.0), ("keep", NAN)),
+        *(("max_streams", 0), ("max_bytes", 1), ("max_text_bytes", 1), ("waiting", " ")),
+        *(("entropy", value) for value in (b"", None, lambda _: b"", lambda n: "x" * n)),
+        *(("previous", value) for value in (None, ("token", KEY), "ab", [("token",)], [("token", KEY, "")])),
+        *(("texts", {}), ("texts", "CHINESE"), ("bot_name", b"RobotA"), ("receive_id", [b"ww1"]), ("receive_id", 1)),
     ],
 )
-def test_a_setting_that_cannot_work_is_refused_by_name_when_the_endpoint_is_made(setting: str, value: float):
+def test_a_setting_that_cannot_work_is_refused_by_name_when_the_endpoint_is_made(setting: str, value: object):
     with pytest.raises(ConfigError, match=setting):
         WeComEndpoint(TOKEN, KEY, **{setting: value})
+
+
+@pytest.mark.parametrize("missing", [None, b"bytes", 1])
+def test_a_token_or_key_that_is_no_text_is_refused_by_name(missing: object):
+    with pytest.raises(ConfigError, match="token is a text"):
+        WeComEndpoint(missing, KEY)
+    with pytest.raises(ConfigError, match="EncodingAESKey is a text"):
+        WeComEndpoint(TOKEN, missing)
+    with pytest.raises(ConfigError, match="is a text"):
+        WeComEndpoint(TOKEN, KEY, previous=[(missing, KEY)])
+
+
+def test_settings_may_be_as_far_out_as_they_work():
+    for settings in (
+        {"first_hold": 0, "refresh_hold": 3.99, "clock_window": 1},
+        {"replay_window": float("inf"), "keep": float("inf"), "max_remembered": 1},
+        {"receive_id": ["ww1", ""], "previous": [[TOKEN, OTHER_KEY]], "bot_name": "机器人"},
+    ):
+        assert WeComEndpoint(TOKEN, KEY, **settings) is not None
 
 
 @pytest.mark.parametrize("bad", all_vectors("wecom", "bad_keys"), ids=lambda bad: bad["why"])

@@ -11,23 +11,28 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from open_streams import WAITING, look, make_table, opened, sent, user_message
+from open_streams import WAITING, look, make_table, opened, pass_time, sent, user_message
 from wecom_callbacks import PNG, T0, URL
 
 from rawbot.errors import ConfigError
+from rawbot.wecom.deliveries import FETCHED_WITHIN, LIFETIME
 from rawbot.wecom.markdown import TEXT_LIMIT, is_visible, prefix
 from rawbot.wecom.stream_table import StreamTable
 from rawbot.wecom.streams import Stream
 
 MANY = 20_000
+NAN = float("nan")
 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        *(("watchdog", 0.0), ("watchdog", 360.0), ("watchdog", float("nan")), ("keep", 359.0)),
-        *(("max_text_bytes", 2 * TEXT_LIMIT - 1), ("max_bytes", 2**18 - 1), ("max_streams", 0)),
-        *(("waiting", ""), ("waiting", " \u200b")),
+        *(("watchdog", value) for value in (0.0, 360.0, NAN, float("inf"), "330", None, True)),
+        *(("keep", value) for value in (359.0, NAN, "420", None)),
+        *(("max_text_bytes", value) for value in (2 * TEXT_LIMIT - 1, NAN, 1e6)),
+        *(("max_bytes", value) for value in (2**18 - 1, NAN, 1e9)),
+        *(("max_streams", value) for value in (0, NAN, 1.5, "1000", True)),
+        *(("waiting", value) for value in ("", " \u200b", None)),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused_by_name(setting: str, value: object):
@@ -72,6 +77,48 @@ def test_the_watchdog_ends_streams_in_their_order_and_only_those():
     table.tick(T0 + 331)
     assert later.overdue
     assert table.open_streams == 0
+
+
+@pytest.mark.parametrize("step", [5.0, 3600.0, 1e9])
+def test_a_clock_that_is_set_back_neither_blocks_the_watchdog_nor_hurries_it(step: float):
+    table = make_table()
+    before = opened(table)
+    table.tick(T0 + 100)
+    table.tick(T0 + 100 - step)
+    after = table.open(user_message("m2"), T0 + 101 - step)
+    assert after is not None
+    table.tick(T0 + 329.5 - step)
+    assert not before.overdue
+    table.tick(T0 + 330.5 - step)
+    assert (before.overdue, after.overdue) == (True, False)
+    table.tick(T0 + 430.5 - step)
+    assert not after.overdue
+    table.tick(T0 + 431.5 - step)
+    assert after.overdue
+
+
+def test_a_clock_that_is_set_back_keeps_what_is_over_no_longer():
+    table = make_table()
+    stream = opened(table)
+    stream.finish()
+    assert table.get(stream.id, T0 - 3600) is stream
+    assert table.get(stream.id, T0 - 3600 + 419) is stream
+    assert table.get(stream.id, T0 - 3600 + 421) is None
+    table.tick(T0 - 3600 + 421)
+    assert len(table) == 0
+
+
+def test_how_long_a_response_url_is_good_is_told_in_the_clock_s_own_time():
+    table = make_table()
+    table.tick(T0 - 3600)
+    stream = table.open(user_message(), T0 - 3600)
+    assert stream is not None
+    stream.write("x" * (TEXT_LIMIT + 1))
+    stream.finish()
+    look(stream)
+    request = table.deliveries.next_request(T0 - 3600)
+    assert request is not None
+    assert request.expires_at == T0 - 3600 + LIFETIME
 
 
 def test_a_sender_s_open_streams_are_counted():
@@ -238,6 +285,8 @@ class Model:
     """Whether nothing was replaced since then."""
     last: bytes | None = None
     """The last frame, once it was seen."""
+    url: str = ""
+    done_at: float = 0.0
 
 
 PIECES = st.sampled_from(["a", "你好", "\n\n", " ", "\u200b", "😀", "```\n", "x" * 9_000, "好 " * 4_000, "y" * 20_000])
@@ -265,7 +314,7 @@ class StreamsAgainstAModel(RuleBasedStateMachine):
         room = len([m for m in self.models if not m.over]) < 6 and self.table.bytes_held < 70_000
         assert (stream is not None) == room
         if stream is not None:
-            self.models.append(Model(stream, self.now))
+            self.models.append(Model(stream, self.now, url=message.response_url))
 
     @rule(data=st.data(), piece=PIECES)
     def a_bot_writes(self, data: st.DataObject, piece: str) -> None:
@@ -286,6 +335,7 @@ class StreamsAgainstAModel(RuleBasedStateMachine):
     def a_handler_ends(self, data: st.DataObject, end: tuple[str, ...]) -> None:
         if model := self.pick(data):
             getattr(model.stream, end[0])(*end[1:])
+            model.done_at = model.done_at if model.done else self.now
             model.over = model.done = True
             assert model.stream.finished
 
@@ -310,10 +360,10 @@ class StreamsAgainstAModel(RuleBasedStateMachine):
             assert content.startswith(model.seen)
         model.seen, model.grown = content, True
 
-    @rule(seconds=st.sampled_from([0.0, 1.0, 60.0, 200.0, 330.0]))
+    @rule(seconds=st.sampled_from([0.0, 1.0, 5.0, 60.0, 200.0, 330.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        self.table.tick(self.now)
+        pass_time(self.table, self.now)
         for model in self.models:
             model.over = model.over or model.opened_at + 330 <= self.now
 
@@ -328,13 +378,20 @@ class StreamsAgainstAModel(RuleBasedStateMachine):
         assert 0 <= self.table.unsettled <= len(self.table)
         assert self.table.in_flight("zhangsan") == self.table.open_streams
 
+    @invariant()
+    def what_follows_comes_second(self) -> None:
+        posted = {request.url for request in self.table.deliveries._ready}
+        for model in self.models:
+            if model.url in posted and model.last is None and self.table.get(model.stream.id, self.now) is not None:
+                assert model.done_at + FETCHED_WITHIN <= self.now
+
     def teardown(self) -> None:
         for model in self.models:
             model.stream.finish()
         self.table.tick(self.now)
         self.table.tick(self.now + 1000)
         assert (len(self.table), self.table.bytes_held, self.table.unsettled) == (0, 0, 0)
-        assert self.table._in_flight == {}
+        assert (self.table._in_flight, len(self.table.deliveries._held)) == ({}, 0)
         deliveries = self.table.deliveries
         urls = [request.url for request in deliveries._ready]
         assert len(urls) == len(set(urls))  # one use each

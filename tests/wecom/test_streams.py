@@ -328,8 +328,8 @@ def test_a_card_shown_by_the_watchdog_s_frame_is_not_sent_again():
     stream.card(CARD)
     table.tick(T0 + 330)
     stream.finish()
-    assert late(stream) == [TEXTS.concluded]
     assert json.loads(stream.frame("r1"))["template_card"] == CARD
+    assert late(stream) == [TEXTS.concluded]
 
 
 def test_the_feedback_id_stands_in_the_first_reply_and_its_repetition():

@@ -3,11 +3,13 @@
 import json
 
 import pytest
-from open_streams import TEXTS, late, look, make_table, open_stream, opened, overdue_stream
+from open_streams import TEXTS, late, look, make_table, open_stream, opened, overdue_stream, pass_time, sent
 from wecom_callbacks import T0, URL
 
-from rawbot.wecom.deliveries import LIFETIME
+from rawbot.exchange import Pending, Response
+from rawbot.wecom.deliveries import FETCHED_WITHIN, LIFETIME
 from rawbot.wecom.markdown import TEXT_LIMIT, is_visible
+from rawbot.wecom.streams import Stream
 
 LONG = "".join(f"{n}. paragraph\n\n" for n in range(2000))  # about 30,000 bytes
 
@@ -154,6 +156,74 @@ def test_what_found_no_room_in_the_table_is_told():
     assert table.bytes_held == 91_000
     third.finish()
     assert look(third) == ("z" * 1000 + f"\n\n{TEXTS.cut}", True)
+
+
+# In which order
+
+
+def followers(stream: Stream) -> list[str]:
+    """Return what goes to the response_url, and fetch nothing for it."""
+    return [body["markdown"]["content"] for body in sent(stream._owner.deliveries)]
+
+
+def test_the_rest_waits_till_the_end_of_the_bubble_was_fetched():
+    stream = open_stream()
+    stream.write(LONG)
+    look(stream)
+    stream.finish()
+    assert followers(stream) == []
+    assert stream._owner.unsettled == 1
+    content, _ = look(stream, "r2")
+    assert followers(stream) == [LONG[len(content) :]]
+    look(stream, "r2")
+    assert followers(stream) == []
+
+
+def test_the_rest_follows_the_poll_that_was_waiting_for_the_end():
+    stream = open_stream()
+    told: list[int] = []
+    pending = Pending(None, T0 + 1, lambda _: Response(200, stream.frame("r1")))
+    pending.attach(lambda: told.append(len(pending.answer(T0).body)))
+    stream._owner.deliveries.on_ready = lambda: told.append(0)
+    stream.wait(pending, until_closed=True)
+    stream.write(LONG)
+    assert told == []
+    stream.finish()  # the shell is told while the answer is made, and starts to send on the loop's next turn
+    assert told[0] == 0
+    assert told[1] > TEXT_LIMIT
+    assert len(followers(stream)) == 1
+
+
+def test_the_rest_is_not_kept_from_a_user_whose_bubble_nobody_asks_for_any_more():
+    stream = open_stream()
+    stream.write(LONG)
+    stream.finish()
+    table = stream._owner
+    pass_time(table, T0 + FETCHED_WITHIN - 0.1)
+    assert followers(stream) == []
+    pass_time(table, T0 + FETCHED_WITHIN)
+    assert len(followers(stream)) == 1
+    look(stream)
+    assert followers(stream) == []
+
+
+def test_a_stream_that_has_to_make_room_leaves_its_rest_behind():
+    table = make_table(max_streams=1)
+    stream = opened(table)
+    stream.write(LONG)
+    stream.finish()
+    opened(table)
+    assert len(followers(stream)) == 1
+    assert table.unsettled == 1
+
+
+def test_what_comes_late_waits_for_the_notice_that_announces_it():
+    stream = overdue_stream("so far")
+    stream.write(", the rest")
+    stream.finish()
+    assert followers(stream) == []
+    assert look(stream) == (f"so far\n\n{TEXTS.overdue}", True)
+    assert followers(stream) == [", the rest"]
 
 
 # Later than a bubble lasts

@@ -1,0 +1,118 @@
+"""`rawbot serve`: one process, several, or one that starts again at changes.
+
+Layer 4, a part of the command line.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+
+from rawbot.aio.app import App
+from rawbot.aio.listen import Listen, write_address
+from rawbot.aio.listening_sockets import Bound, open_sockets
+from rawbot.aio.running import run, say_where
+from rawbot.aio.server import Server
+from rawbot.aio.supervised import SUPERVISOR_FD
+from rawbot.crew.orders import Patience
+from rawbot.errors import ConfigError
+from rawbot.reloader import reload_on_change
+from rawbot.serve_options import configure, read_admin, read_listens, worker_arguments
+from rawbot.supervisor import supervise
+from rawbot.targets import load_app
+
+EXTRA_GRACE = 3.0
+"""Seconds for a worker beyond its own time-outs, before it is killed: for its last answers and hooks."""
+
+
+def serve_target(options: argparse.Namespace) -> int:
+    """Serve what the options name until it is told to stop; return the exit status."""
+    places = read_listens(options)
+    admin = read_admin(options)
+    if options.workers < 1:
+        raise ConfigError("--workers is 1 or more")
+    if options.workers > 1 and options.reload:
+        raise ConfigError("--reload is for one worker")
+    if options.reload:
+        return _reload(options, places)
+    app = load_app(options.target)
+    configure(app, options)
+    if options.workers > 1:
+        return _supervise(options, app, places, admin)
+    supervised = SUPERVISOR_FD in os.environ  # then the supervisor has said where it listens
+    run(app, *places, admin=admin, loop=options.loop, on_ready=_say_nothing if supervised else None)
+    return 0
+
+
+def _say_nothing(_: Server) -> None:
+    pass
+
+
+def _supervise(options: argparse.Namespace, app: App, places: Sequence[Listen], admin: Listen | None) -> int:
+    demand_stateless(app)
+    if admin is not None:
+        raise ConfigError("--admin goes with one worker: of several, each would answer for itself alone")
+    timeouts = app.settings.timeouts
+    grace = timeouts.graceful + timeouts.settle + EXTRA_GRACE
+    with _listening(places) as sockets:
+        return supervise(
+            lambda descriptors: _worker(options, descriptors),
+            workers=options.workers,
+            sockets=sockets,
+            patience=Patience(graceful=grace),
+        )
+
+
+def _reload(options: argparse.Namespace, places: Sequence[Listen]) -> int:
+    with _listening(places) as sockets:
+        return reload_on_change(
+            lambda descriptors: [*_worker(options, descriptors), *_admin(options)],
+            options.reload_dir or ["."],
+            sockets=sockets,
+        )
+
+
+def demand_stateless(app: App) -> None:
+    """Raise `ConfigError` for an app that several processes cannot serve, since requests must come to the right one."""
+    paths = [route.path for route in app.routes if route.endpoint.keeps_state]
+    if paths:
+        raise ConfigError(
+            f"{', '.join(paths)} keeps its conversations in one process, and a request may come to any worker; "
+            "serve it with --workers 1"
+        )
+
+
+def _worker(options: argparse.Namespace, descriptors: Sequence[int]) -> list[str]:
+    sockets = [f"--fd={descriptor}" for descriptor in descriptors]
+    return [sys.executable, "-m", "rawbot", "serve", options.target, *sockets, *worker_arguments(options)]
+
+
+def _admin(options: argparse.Namespace) -> list[str]:
+    return ([] if options.admin is None else [f"--admin={options.admin}"]) + ["--metrics"] * options.metrics
+
+
+@contextlib.contextmanager
+def _listening(places: Sequence[Listen]) -> Iterator[list[socket.socket]]:
+    """Listen, so that workers can come and go; afterwards the files of Unix sockets are removed."""
+    bound: list[Bound] = []
+    try:
+        for place in places:
+            opened = asyncio.run(_open(place))
+            bound += opened
+            scheme = "http" if place.tls is None else "https"
+            for found in opened:
+                found.sock.listen(place.backlog)
+                say_where(f"{scheme}://{write_address(found.sock.getsockname())}")
+        yield [found.sock for found in bound]
+    finally:
+        for found in bound:
+            if found.file is not None:
+                found.file.unlink()
+            found.sock.close()
+
+
+async def _open(place: Listen) -> list[Bound]:
+    return await open_sockets(place, asyncio.get_running_loop())

@@ -1,0 +1,316 @@
+"""rawbot/aio/running.py: the program around a server, with real signals and a service manager's socket."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import uvloop
+from fake_endpoint import (
+    GET,
+    FakeEndpoint,
+    FakeReply,
+    connect,
+    hang_up,
+    make_app,
+    make_event,
+    read_response,
+    talk,
+    until,
+)
+
+from rawbot.aio.access_log import AccessLog
+from rawbot.aio.app import App
+from rawbot.aio.importing import importing
+from rawbot.aio.listen import Listen
+from rawbot.aio.metrics import Metrics
+from rawbot.aio.running import run, stop_signals
+from rawbot.aio.server import Server
+from rawbot.aio.settings import Timeouts
+from rawbot.aio.systemd import NOTIFY_SOCKET
+from rawbot.bot import Bot
+from rawbot.errors import ConfigError, MissingExtraError
+from rawbot.exchange import Answer, Request, Response
+
+TESTS = Path(__file__).parent.parent
+LAST = GET[:-2] + b"Connection: close\r\n\r\n"
+POST = LAST.replace(b"GET", b"POST")
+
+
+def make_bubble(bot: Bot) -> tuple[FakeEndpoint, FakeReply]:
+    """Make an endpoint that starts a handler which never ends by itself."""
+    event = make_event()
+
+    @bot.on_message
+    async def handler(*_: object):
+        await asyncio.Event().wait()
+
+    def answer(request: Request, now: float):  # noqa: ARG001 - an endpoint's shape
+        return Answer(Response(200), event)
+
+    return FakeEndpoint(answer), event.reply
+
+
+def run_until_stopped(
+    app: App, course: Callable[[Server], Awaitable[None]], *listen: Listen, **options: object
+) -> None:
+    """Run the app as a program does; once it is ready `course(server)` runs, then SIGTERM ends it."""
+    tasks = []
+
+    async def follow(server: Server):
+        try:
+            await course(server)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def on_ready(server: Server):
+        tasks.append(asyncio.ensure_future(follow(server)))
+
+    run(app, *(listen or (Listen(port=0),)), on_ready=on_ready, **options)
+    tasks[0].result()
+
+
+# Signals
+
+
+def test_signals_are_ours_only_as_long_as_they_are_asked_for():
+    async def go():
+        before = signal.getsignal(signal.SIGTERM)
+        with stop_signals() as stopped:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await stopped.wait()
+            assert signal.getsignal(signal.SIGTERM) is not before
+        assert signal.getsignal(signal.SIGTERM) is before
+
+    asyncio.run(go())
+
+
+def test_a_second_signal_stops_run_at_once_and_the_usual_handlers_are_put_back(caplog: pytest.LogCaptureFixture):
+    bot = Bot()
+    endpoint, reply = make_bubble(bot)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ready(server: Server):
+        tasks.append(asyncio.ensure_future(interrupt(server)))
+
+    async def interrupt(server: Server):
+        await talk(server.port, POST, eof=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: endpoint.drained)
+        assert not reply.ended
+        times.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    tasks, times = [], []
+    with caplog.at_level(logging.ERROR):
+        run(make_app(endpoint, bot=bot, timeouts=Timeouts(graceful=60)), port=0, on_ready=ready)
+    assert tasks[0].exception() is None
+    assert time.monotonic() - times[0] < 1
+    assert reply.ended == "shutdown"
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert caplog.records == []
+
+
+PROGRAM = """
+    import asyncio
+    from fake_endpoint import FakeEndpoint, FakeReply, make_app, make_event
+    from rawbot.aio.running import run
+    from rawbot.aio.settings import Timeouts
+    from rawbot.bot import Bot
+    from rawbot.exchange import Answer, Response
+
+    bot, event = Bot(), make_event()
+
+    @bot.on_message
+    async def handler(event, reply):
+        await asyncio.Event().wait()
+
+    endpoint = FakeEndpoint(lambda *_: Answer(Response(200), event))
+    run(make_app(endpoint, bot=bot, timeouts=Timeouts(graceful=0.1)), port=0)
+    print(event.reply.ended, endpoint.drained)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_program_says_where_it_listens_and_a_signal_ends_it_gracefully(number: signal.Signals):
+    path = os.pathsep.join((str(TESTS), str(TESTS.parent)))
+    program = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = program.stderr.readline()
+        assert line.startswith("rawbot listens on http://127.0.0.1:")
+        with socket.create_connection(("127.0.0.1", int(line.rpartition(":")[2]))) as client:
+            client.sendall(GET)
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+            program.send_signal(number)
+            assert program.communicate(timeout=5) == ("shutdown True\n", "")
+        assert program.returncode == 0
+    finally:
+        program.kill()
+        program.communicate()
+
+
+def test_sighup_reads_certificates_again_and_opens_the_access_log_anew(tmp_path: Path):
+    path = tmp_path / "access.log"
+    app = make_app(FakeEndpoint(), observers=[AccessLog(path)])
+
+    async def course(server: Server):
+        await talk(server.port, LAST)
+        await until(lambda: path.read_text().count("\n") == 1)
+        path.rename(tmp_path / "access.log.1")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(path.exists)
+        await talk(server.port, LAST)
+
+    before = signal.getsignal(signal.SIGHUP)
+    run_until_stopped(app, course)
+    assert path.read_text().count("\n") == 1  # written at the latest as the app ends
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_a_certificate_that_cannot_be_read_any_more_is_logged_and_the_old_one_stays(caplog: pytest.LogCaptureFixture):
+    async def course(server: Server):
+        def fail(_: object):
+            raise ConfigError("TLS: no certificate in there.pem")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("rawbot.aio.server.reload_certificates", fail)
+            server.reload()
+
+    run_until_stopped(make_app(FakeEndpoint()), course)
+    assert "the certificates are left as they were: TLS: no certificate in there.pem" in caplog.text
+
+
+# What a service manager hears
+
+
+def test_a_service_manager_hears_when_it_is_ready_reloads_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        monkeypatch.setenv(NOTIFY_SOCKET, str(tmp_path / "notify"))
+        heard: list[str] = []
+
+        async def hear(word: str):
+            async with asyncio.timeout(5):
+                while word not in "".join(heard):
+                    heard.append((await asyncio.get_running_loop().sock_recv(manager, 4096)).decode())
+
+        async def course(_: Server):
+            await hear("READY=1")
+            os.kill(os.getpid(), signal.SIGHUP)
+            await hear("RELOADING=1\nMONOTONIC_USEC=")
+            heard.clear()
+            await hear("READY=1")
+
+        run_until_stopped(make_app(FakeEndpoint()), course)
+        assert manager.recv(4096) == b"STOPPING=1"
+
+
+# The admin address
+
+
+def test_health_and_metrics_have_an_address_of_their_own_which_outlives_the_drain(tmp_path: Path):
+    admin = str(tmp_path / "admin")
+    bot = Bot()
+    endpoint, _ = make_bubble(bot)
+    app = make_app(endpoint, bot=bot, observers=[Metrics()], timeouts=Timeouts(graceful=0.5))
+    told: list[bytes] = []
+
+    async def ask(path: bytes) -> tuple[int, bytes]:
+        reader, writer = await asyncio.open_unix_connection(admin)
+        writer.write(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+        status, _, body = await read_response(reader)
+        await hang_up(writer)
+        return status, body
+
+    async def course(server: Server):
+        assert await ask(b"/healthz") == (200, b"alive\n")
+        assert await ask(b"/readyz") == (200, b"ready\n")
+        await talk(server.port, POST)
+        _, body = await ask(b"/metrics")
+        assert b'rawbot_requests_total{method="POST",route="/bot",status="200"} 1.0' in body
+        server.drain()
+        status, body = await ask(b"/readyz")
+        told.append(b"%d %b" % (status, body))
+
+    run_until_stopped(app, course, admin=Listen(uds=admin))
+    assert told == [b"503 draining\n"]
+    assert not Path(admin).exists()
+
+
+# The loop
+
+
+def test_what_nobody_caught_is_logged_and_the_server_goes_on(caplog: pytest.LogCaptureFixture):
+    async def course(server: Server):
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        assert b"200 OK" in await talk(server.port, LAST)
+
+    run_until_stopped(make_app(FakeEndpoint()), course)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_when_descriptors_run_out_idle_connections_give_way(caplog: pytest.LogCaptureFixture):
+    async def course(server: Server):
+        reader, writer = await connect(server.port)
+        writer.write(GET)
+        await read_response(reader)
+        asyncio.get_running_loop().call_exception_handler(
+            {  # as asyncio's selector_events reports it
+                "message": "socket.accept() out of system resource",
+                "exception": OSError(24, "Too many open files"),
+                "socket": object(),
+            }
+        )
+        assert await reader.read() == b""
+        await hang_up(writer)
+        assert b"200 OK" in await talk(server.port, LAST)
+
+    run_until_stopped(make_app(FakeEndpoint()), course)
+    assert "1 idle connections were closed to make room" in caplog.text
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "auto"])
+def test_uvloop_serves_as_well(loop: str):
+    async def course(server: Server):
+        assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
+        assert b"200 OK" in await talk(server.port, LAST)
+
+    run_until_stopped(make_app(FakeEndpoint()), course, loop=loop)
+
+
+def test_without_uvloop_only_asking_for_it_by_name_is_a_fault(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'rawbot\[uvloop\]'"):
+        run(make_app(FakeEndpoint()), loop="uvloop")
+
+    async def course(server: Server):
+        assert b"200 OK" in await talk(server.port, LAST)
+
+    run_until_stopped(make_app(FakeEndpoint()), course, loop="auto")
+
+
+def test_a_loop_that_there_is_none_of_is_refused():
+    with pytest.raises(ConfigError, match="asyncio, uvloop, auto"):
+        run(make_app(FakeEndpoint()), loop="trio")
+
+
+def test_a_module_that_is_imported_to_be_served_must_not_serve_by_itself():
+    with importing("bot.py"), pytest.raises(ConfigError, match=r"bot\.py calls rawbot\.run while it is imported"):
+        run(make_app(FakeEndpoint()), port=0)
