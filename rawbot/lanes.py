@@ -37,6 +37,11 @@ class Lanes(Generic[T]):
         """Count the lanes in which something runs or waits."""
         return len(self._lanes)
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs have not started."""
+        return sum(len(lane.waiting) for lane in self._lanes.values())
+
     def receive(self, key: str, job: T) -> tuple[list[T], list[T], list[T]]:
         """Take a job into its lane; return the jobs to start now, to cancel now, and to refuse for want of room.
 

@@ -56,7 +56,7 @@ def _supervise(options: argparse.Namespace, app: App, places: Sequence[Listen], 
     if admin is not None:
         raise ConfigError("--admin goes with one worker: of several, each would answer for itself alone")
     timeouts = app.settings.timeouts
-    grace = timeouts.graceful + timeouts.settle + EXTRA_GRACE
+    grace = timeouts.graceful + 2 * timeouts.settle + EXTRA_GRACE
     with _listening(places) as sockets:
         return supervise(
             lambda descriptors: _worker(options, descriptors),

@@ -84,6 +84,7 @@ class LanesMachine(RuleBasedStateMachine):
     @invariant()
     def a_lane_exists_while_something_runs_in_it(self) -> None:
         assert len(self.lanes) == sum(1 for key in "abc" if self.running(key))
+        assert self.lanes.waiting == sum(len(self.waiting(key)) for key in "abc")
 
     def teardown(self) -> None:
         """Let everything end: each job has run, or somebody was told that it will not."""

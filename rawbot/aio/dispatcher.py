@@ -44,7 +44,7 @@ class Dispatcher:
     @property
     def waiting(self) -> int:
         """How many messages wait for an earlier one of their conversation."""
-        return len(self._lanes)
+        return self._lanes.waiting
 
     def dispatch(self, event: Event) -> None:
         """Start the handler for an event on the loop's next turn, after what is being written now."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from rawbot.aio.routes import NOT_FOUND, Route, Routes
-from rawbot.exchange import Answer, Event, Figure, Request, Response
+from rawbot.exchange import Answer, Event, Request, Response
+from rawbot.http.heads import METHODS
 
 Dispatch = Callable[[Event], None]
 """Starts the handler for an event."""
@@ -58,17 +59,16 @@ class Doors:
             return None if route is None else self._doors[route.path]
         return door
 
+    @property
+    def methods(self) -> frozenset[bytes]:
+        """All methods that are known: the registered ones, and what endpoints take besides."""
+        return METHODS.union(method.encode("ascii") for door in self for method in door.endpoint.methods)
+
     def body_limit(self, request: Request) -> int:
         """Return how many bytes the body of this request may have."""
         door = self.find(request.path)
         limit = None if door is None else door.route.max_body_size
         return self._max_body_size if limit is None else limit
-
-    def figures(self) -> Iterator[tuple[str, Figure]]:
-        """Return what the endpoints show to metrics, each with its path."""
-        for path, door in self._doors.items():
-            for figure in door.endpoint.figures():
-                yield path, figure
 
     def unsettled(self) -> int:
         """Count the conversations whose end the platforms have not fetched."""

@@ -6,7 +6,7 @@ Engine room. The protocols (`HttpProtocol`, `ASGIApp`) turn bytes into requests;
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from time import time
 from typing import cast
@@ -26,7 +26,7 @@ from rawbot.aio.websocket import WebSocketProtocol
 from rawbot.aio.wheel import TimerWheel
 from rawbot.bot import Bot
 from rawbot.errors import ProtocolError
-from rawbot.exchange import Answer, Channel, Exchange, FileRegion, Pending, Request, Response
+from rawbot.exchange import Answer, Channel, Exchange, Figure, FileRegion, Pending, Request, Response
 from rawbot.http.responses import FAILED
 from rawbot.websocket.handshake import Handshake
 
@@ -34,6 +34,9 @@ log = logging.getLogger("rawbot")
 
 TICK = 1.0
 """Seconds between two calls of `Endpoint.tick`."""
+
+LOOK = 0.1
+"""Seconds between two looks at how late the loop comes, while somebody observes: shorter stalls are seen by chance."""
 
 FLUSH = 1.0
 """Seconds that the last answers get to leave at shutdown before connections are aborted."""
@@ -59,7 +62,8 @@ class Engine:
         self.pending = 0
         """How many answers wait for the bot."""
         self._lag = Lag()
-        self._refusals = Quiet()
+        self._broken = Quiet()
+        self._refused = Quiet()
         self.started = False
         self.draining = False
         """Whether each answer is its connection's last."""
@@ -72,11 +76,12 @@ class Engine:
         self._dispatchers: dict[Bot, Dispatcher] = {}
         self._doors = Doors(routes, settings.limits.max_body_size)
         self.body_limit = self._doors.body_limit
-        self.figures = self._doors.figures
         self._ticking: asyncio.TimerHandle | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
         for route in routes:
             self._add(route)
+        self.methods = self._doors.methods
 
     def start(self) -> None:
         """Let time pass from now on, and what the endpoints have to send be sent."""
@@ -85,7 +90,9 @@ class Engine:
             door.endpoint.start(now)
         self._outgoing.start()
         self.started = True
-        self._tick(self.loop.time())
+        self._tick()
+        if self.observers:
+            self._look(self.loop.time())
 
     # What connections call
 
@@ -133,7 +140,7 @@ class Engine:
         finally:
             request.method = method
         if isinstance(exchange, Answer) and exchange.error is not None:
-            self._note_refused(door, exchange.error)
+            self._note_refused(door, exchange.error, now)
         return exchange, door
 
     def send_region(self, transport: Transport, region: FileRegion, on_end: Callable[[bool], None]) -> RegionSender:
@@ -167,7 +174,7 @@ class Engine:
     def note_refusal(self, error: ProtocolError, peer: str) -> None:
         """Log a request that broke HTTP or a limit: scanners send many, so below the default level and not each one."""
         now = time()
-        if self._refusals.admit(now):
+        if self._broken.admit(now):
             log.info("refused a request with %d: %s", error.status, error)
         for observer in self.observers:
             observer.refused(error, peer, now)
@@ -193,6 +200,17 @@ class Engine:
     def queued(self) -> int:
         """How many outgoing requests wait."""
         return self._outgoing.waiting()
+
+    def figures(self) -> Iterator[tuple[str, Figure]]:
+        """Return what the endpoints show to metrics, each with its path."""
+        for door in self._doors:
+            try:
+                figures = list(door.endpoint.figures())
+            except Exception:
+                log.exception("the endpoint on %s failed to show its figures", door.path)
+                continue
+            for figure in figures:
+                yield door.path, figure
 
     @property
     def lag(self) -> float:
@@ -245,8 +263,9 @@ class Engine:
         for connection in list(self.connections):
             connection.abort()
         self._outgoing.close()
-        if self._ticking is not None:
-            self._ticking.cancel()
+        for handle in (self._ticking, self._looking):
+            if handle is not None:
+                handle.cancel()
         self.wheel.close()
         for observer in self.observers:
             observer.close()
@@ -270,19 +289,25 @@ class Engine:
         if route.endpoint.source is not None:
             self._outgoing.add(route.endpoint.source)
 
-    def _note_refused(self, door: Door, error: ProtocolError) -> None:
-        code = "" if error.code is None else f" ({error.code})"
-        log.warning("%s refused a request: %s%s", door.path, error, code)
+    def _note_refused(self, door: Door, error: ProtocolError, now: float) -> None:
+        if self._refused.admit(now):
+            code = "" if error.code is None else f" ({error.code})"
+            log.warning("%s refused a request: %s%s", door.path, error, code)
 
-    def _tick(self, due: float) -> None:
-        self._lag.note(due, self.loop.time())
-        due = self.loop.time() + TICK
-        self._ticking = self.loop.call_at(due, self._tick, due)
+    def _look(self, due: float) -> None:
+        now = self.loop.time()
+        self._lag.note(due, now)
+        self._looking = self.loop.call_at(now + LOOK, self._look, now + LOOK)
+
+    def _tick(self) -> None:
+        self._ticking = self.loop.call_later(TICK, self._tick)
         now = time()
         for door in self._doors:
             try:
                 door.endpoint.tick(now)
             except Exception:
                 log.exception("the endpoint on %s failed as time passed", door.path)
-        if held_back := self._refusals.summary(now):
+        if held_back := self._broken.summary(now):
             log.info("refused %d more requests", held_back)
+        if held_back := self._refused.summary(now):
+            log.warning("endpoints refused %d more requests", held_back)

@@ -8,6 +8,7 @@ Flow control both ways: while the peer does not read our answers, none of its re
 owed, no more than `Capacity.read_ahead` bytes of its next requests are taken in.
 """
 
+from rawbot.aio.deadline import Deadlined
 from rawbot.aio.doors import Door
 from rawbot.aio.host import Host, Sender, Transport
 from rawbot.aio.listen import Origin
@@ -23,16 +24,17 @@ PLAIN = Origin("http", "", unix=False, trusted=TrustedPeers())
 """Where connections come from that a server of somebody else's has accepted."""
 
 
-class HttpFlow:
+class HttpFlow(Deadlined):
     """The server's side of one connection: what asyncio tells a protocol, and what the engine tells a connection."""
 
     __slots__ = (
-        "_advancing", "_began", "_bucket", "_connection", "_deadline", "_door", "_engine", "_eof", "_expires", "_given",
-        "_observed", "_origin", "_over", "_paused_reading", "_paused_writing", "_peer", "_pending", "_request",
-        "_sender", "_served", "_timed", "_told", "_transport",
+        "_advancing", "_began", "_connection", "_door", "_engine", "_eof", "_given", "_observed", "_origin", "_over",
+        "_paused_reading", "_paused_writing", "_peer", "_pending", "_request", "_sender", "_served", "_timed", "_told",
+        "_transport",
     )  # fmt: skip
 
     def __init__(self, engine: Host, origin: Origin = PLAIN, peer: str | None = None) -> None:
+        super().__init__(engine)
         self._engine = engine
         self._origin = origin
         self._given = peer
@@ -50,9 +52,6 @@ class HttpFlow:
         self._timed: Phase | None = None
         self._served = 0
         self._began = 0.0
-        self._deadline = 0.0
-        self._expires = 0.0
-        self._bucket = 0
 
     # What the loop calls
 
@@ -65,7 +64,11 @@ class HttpFlow:
         origin = self._origin
         self._told = origin.scheme != "http" or (bool(origin.trusted) and self._peer in origin.trusted)
         self._connection = HttpConnection(
-            engine.limits, peer=self._peer, body_limit=engine.body_limit, hosts=engine.hosts
+            engine.limits,
+            peer=self._peer,
+            body_limit=engine.body_limit,
+            hosts=engine.hosts,
+            methods=engine.methods,
         )
         admitted = engine.admit(self, self._peer)
         if engine.closed or (not admitted and engine.crowded):  # accepted as the listener closed, or in a flood
@@ -102,7 +105,7 @@ class HttpFlow:
             self._pending = None
         if self._sender is not None:
             self._sender.abort()
-        self._engine.wheel.discard(self, self._bucket)
+        self._drop_deadline()
         self._engine.forget(self, self._peer)
 
     def pause_writing(self) -> None:
@@ -134,14 +137,8 @@ class HttpFlow:
 
     def on_deadline(self) -> None:
         """Do what is due, or look again later when the deadline has moved (the wheel)."""
-        now = self._engine.time()
-        if self._deadline > now:
-            self._expires = self._deadline
-            self._bucket = self._engine.wheel.add(self, self._deadline)
+        if not self._has_passed() or self._sender is not None:  # which has a clock of its own
             return
-        self._expires = 0.0
-        if self._sender is not None:
-            return  # which has a clock of its own
         if self._pending is not None:
             self._deliver()
         elif self._over or self._paused_writing or self._transport.is_closing():
@@ -248,7 +245,7 @@ class HttpFlow:
             self._tell(SWITCHING, now)
         rest = self._connection.detach()
         self._over = True
-        engine.wheel.discard(self, self._bucket)
+        self._drop_deadline()
         if self._paused_reading:
             self._transport.resume_reading()
         successor = engine.make_websocket(upgrade.channel, handshake, door.dispatch, self._peer)
@@ -386,12 +383,3 @@ class HttpFlow:
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
-
-    def _set_deadline(self, seconds: float) -> None:
-        """Let the current phase end in so many seconds; only an earlier deadline than before costs anything."""
-        self._deadline = deadline = self._engine.time() + seconds
-        if not self._expires or deadline < self._expires:
-            if self._expires:
-                self._engine.wheel.discard(self, self._bucket)
-            self._expires = deadline
-            self._bucket = self._engine.wheel.add(self, deadline)

@@ -102,6 +102,7 @@ class Host(Protocol):
     capacity: Capacity
     observers: tuple[Observer, ...]
     hosts: frozenset[bytes] | None
+    methods: frozenset[bytes]
     websocket: WebSocketSettings
     wheel: TimerWheel
     pending: int

@@ -48,6 +48,8 @@ class Routes:
             raise ConfigError(f"a path begins with / and has no blank, ? or #; this one does not do: {path!r}")
         if path in self._routes:
             raise ConfigError(f"{path} has an endpoint already")
+        if not all(method.isascii() and method.isprintable() and " " not in method for method in endpoint.methods):
+            raise ConfigError(f"the endpoint for {path} takes a method that none can be")
         if bot is None and endpoint.needs_bot:
             raise ConfigError(f"no bot for {path}: give one to App or to add")
         if max_body_size is not None and max_body_size < 0:

@@ -13,15 +13,28 @@ Nothing here waits: where the bot must speak first, the exchange is `Pending` an
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import unquote
 
 from rawbot.errors import ProtocolError
-from rawbot.exchange import MESSAGE, Answer, Attachment, Endpoint, Event, Exchange, Pending, Request, Response, refuse
+from rawbot.exchange import (
+    MESSAGE,
+    Answer,
+    Attachment,
+    Endpoint,
+    Event,
+    Exchange,
+    Figure,
+    Pending,
+    Request,
+    Response,
+    refuse,
+)
 from rawbot.expiring import ExpiringDict
 from rawbot.wecom.crypto import RECEIVE_ID_ERROR, SIGNATURE_ERROR, CryptoError, ReceiveId, WeComCrypto
 from rawbot.wecom.deliveries import Deliveries
 from rawbot.wecom.event_replies import EMPTY, EventReply
+from rawbot.wecom.figures import gather_figures
 from rawbot.wecom.media import MEDIA_LIFETIME, WeComAttachment
 from rawbot.wecom.messages import (
     File,
@@ -164,6 +177,10 @@ class WeComEndpoint(Endpoint):
         self.tick(now)
         self.deliveries.drain()
         self._draining = True
+
+    def figures(self) -> Iterable[Figure]:
+        """Return the numbers to be watched from outside."""
+        return gather_figures(self.streams, self.failures)
 
     def unsettled(self) -> int:
         """Count the bubbles whose last frame the platform has not fetched yet."""

@@ -14,7 +14,7 @@ from rawbot.wecom.deliveries import Deliveries
 from rawbot.wecom.markdown import TEXT_LIMIT, is_blank
 from rawbot.wecom.messages import UserMessage
 from rawbot.wecom.settings import demand_count, demand_lifetime, demand_text
-from rawbot.wecom.streams import Stream
+from rawbot.wecom.streams import Phase, Stream
 from rawbot.wecom.texts import WeComTexts
 
 POLLING_ENDS = 360.0
@@ -75,6 +75,9 @@ class StreamTable:
         self.bytes_held = 0
         self.unsettled = 0
         """Streams whose last frame the platform has not fetched."""
+        self.finished = 0
+        self.expired = 0
+        """How many bubbles have ended with their handler, and by the watchdog."""
         self._boot_id = boot_id
         self._feedback = voice.feedback
         self._watchdog = limits.watchdog
@@ -139,6 +142,10 @@ class StreamTable:
 
     def end(self, stream: Stream) -> None:
         """Note that the bubble is over."""
+        if stream.phase is Phase.OVERDUE:
+            self.expired += 1
+        else:
+            self.finished += 1
         del self._open[stream.id]
         left = self._in_flight[stream.sender] - 1
         if left:
