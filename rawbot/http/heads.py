@@ -15,10 +15,10 @@ import re
 from dataclasses import dataclass
 
 from rawbot.errors import LimitError, ProtocolError
-from rawbot.exchange import Headers
 from rawbot.http.fields import FIELD_LINE, TOKEN, FieldLines, end_of_text
 from rawbot.http.limits import Limits
-from rawbot.http.targets import TARGET, split_authority, split_target
+from rawbot.http.sections import HeaderSection, read_section
+from rawbot.http.targets import TARGET, split_target
 
 METHODS = frozenset(
     (
@@ -33,13 +33,9 @@ else is answered 501 (RFC 9110, section 9.1); whether a method goes with a path 
 _REQUEST_LINE = rb"(" + TOKEN + rb") (" + TARGET + rb") HTTP/([0-9]\.[0-9])"
 _WHOLE_REQUEST_LINE = re.compile(_REQUEST_LINE)
 _HEAD = re.compile(_REQUEST_LINE + rb"\r\n((?:" + FIELD_LINE + rb"\r\n)*+)\r\n")
-_FIELDS = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)++")
 _METHOD_START = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
 """What fits in 63 bits: a longer one wraps around somewhere, and whoever stands before us may have wrapped it."""
-_CODED = re.compile(rb"(?:(?!chunked[ \t,])" + TOKEN + rb"[ \t]*+,[ \t]*+)++chunked", re.IGNORECASE)
-_SINGLE = (b"host", b"content-length", b"transfer-encoding")
 _WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 _AROUND_TARGET = 64
 """Bytes that a request line may have beside the target; the longest method that is known takes 17, the rest 11."""
@@ -55,18 +51,12 @@ class Head:
 
     data: bytes
     """The head as it came, its empty line included."""
+    method: bytes
     path: str
     query: str
     version: str
     """`1.0` or `1.1`: a higher minor version means the same to us (RFC 9110, section 2.5)."""
-    fields: Headers
-    length: int
-    """Bytes of the body, when it is not chunked."""
-    chunked: bool
-    keep: bool
-    """Whether the client wants the connection to stay (RFC 9112, section 9.3)."""
-    waits: bool
-    """Whether the client waits for 100 Continue (RFC 9110, section 10.1.1)."""
+    section: HeaderSection
 
 
 class HeadReader:
@@ -162,92 +152,21 @@ class HeadReader:
     def _understand(self, line: _Line, lines: bytes, data: bytes) -> Head:
         """Check what concerns the head as a whole; the next call of `read` begins anew."""
         method, path, query, modern, host = line
-        fields = [(name.lower(), value.rstrip(b" \t")) for name, value in _FIELDS.findall(lines)]
-        if len(fields) > self._limits.max_header_count:
+        if lines.count(b"\r\n") > self._limits.max_header_count:
             raise LimitError("too many fields", status=431)
-        known = _by_name(fields)
-        host = _host(known.get(b"host"), host, needed=modern)
-        if self._hosts is not None and host not in self._hosts:  # RFC 9110, section 7.4
+        section = read_section(lines, modern)
+        if self._hosts is not None and (host or section.host) not in self._hosts:  # RFC 9110, section 7.4
             raise ProtocolError("a host that is not served here", status=421)
-        length, chunked = _framing(known, method, modern=modern)
-        waits = modern and b"expect" in known and _waits(known[b"expect"])
-        keep = _keeps(known[b"connection"], modern=modern) if b"connection" in known else modern
+        if section.length is None and not modern and method in _WITH_BODY:
+            # RFC 1945, section 8.3, wants a length and had only 400 for it. Without one HTTP/1.1 says "no body", but a
+            # client of those days may have meant "up to the end", and what it sends would be taken for requests
+            raise ProtocolError("a body of unknown length", status=411)
         self._seen = self._skipped = 0
         self._begun = None
-        return Head(data, path, query, "1.1" if modern else "1.0", fields, length, chunked, keep, waits)
+        return Head(data, method, path, query, "1.1" if modern else "1.0", section)
 
 
 def _line_too_long(buffer: bytearray) -> ProtocolError:
     if b" " not in buffer[: _AROUND_TARGET + 1]:  # RFC 9112, section 3: a method longer than all that are known
         return ProtocolError("not a method that is known here", status=501)
     return LimitError("the request line is too long", status=414)
-
-
-def _by_name(fields: Headers) -> dict[bytes, bytes]:
-    """Return the values by name, those of a repeated field in one list (RFC 9110, section 5.3)."""
-    known = dict(fields)
-    if len(known) == len(fields):
-        return known  # nothing is there twice
-    values: dict[bytes, list[bytes]] = {}
-    for name, value in fields:
-        values.setdefault(name, []).append(value)
-    for name in _SINGLE:  # equal ones, too: of two lengths or hosts, somebody else may have seen only one
-        if len(values.get(name, ())) > 1:
-            raise ProtocolError("a field that delimits or directs the request is there twice")
-    return {name: b",".join(several) for name, several in values.items()}
-
-
-def _host(value: bytes | None, host: bytes | None, *, needed: bool) -> bytes | None:
-    """Return the host that the request is for; the target's, when it names one, goes before the field's.
-
-    The field must be there in HTTP/1.1 and be valid wherever it is (RFC 9112, section 3.2).
-    """
-    if value is None:
-        if needed:
-            raise ProtocolError("there is no Host")
-        return host
-    authority = split_authority(value)
-    if authority is None:
-        raise ProtocolError("Host is malformed")
-    return authority[0] if host is None else host
-
-
-def _framing(known: dict[bytes, bytes], method: bytes, *, modern: bool) -> tuple[int, bool]:
-    """Return the length of the body and whether it comes in chunks (RFC 9112, sections 6.1 to 6.3)."""
-    length = known.get(b"content-length")
-    coding = known.get(b"transfer-encoding")
-    if coding is not None:
-        if length is not None or not modern:
-            # section 6.1: whoever stands before us may have read it the other way
-            raise ProtocolError("the body is delimited in two ways, or in one that its version does not know")
-        if coding.lower() == b"chunked":
-            return 0, True
-        if _CODED.fullmatch(coding):
-            raise ProtocolError("a transfer coding that is not known here", status=501)
-        raise ProtocolError("a body whose end cannot be told")  # section 6.3: 400 whatever the coding is
-    if length is None:
-        if not modern and method in _WITH_BODY:
-            # RFC 1945, section 8.3, wants a length and had only 400 for it. Without one HTTP/1.1 says "no body", but a
-            # client of those days may have meant "up to the end", and what it sends would be taken for requests
-            raise ProtocolError("a body of unknown length", status=411)
-        return 0, False
-    if _LENGTH.fullmatch(length) is None:  # no list of equal lengths, which section 6.3 would allow to repair
-        raise ProtocolError("Content-Length is no length")
-    return int(length), False
-
-
-def _waits(expect: bytes) -> bool:
-    expectations = _options(expect)
-    if expectations - {b"100-continue"}:
-        raise ProtocolError("an expectation that cannot be met", status=417)
-    return bool(expectations)
-
-
-def _keeps(connection: bytes, *, modern: bool) -> bool:
-    options = _options(connection)
-    return b"close" not in options and (modern or b"keep-alive" in options)
-
-
-def _options(value: bytes) -> set[bytes]:
-    """Return the elements of a list of case-insensitive tokens, without empty ones (RFC 9110, section 5.6.1)."""
-    return {option.strip(b" \t").lower() for option in value.split(b",")} - {b""}

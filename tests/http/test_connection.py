@@ -14,6 +14,7 @@ from rawbot.exchange import Request, Response
 from rawbot.http.connection import HttpConnection, Phase
 from rawbot.http.limits import Limits
 from rawbot.http.responses import CONTINUE
+from rawbot.http.sections import MAX_REMEMBERED_SIZE, _remembered
 
 CUTS = st.lists(st.integers(0, 10_000), max_size=6)
 
@@ -257,12 +258,48 @@ def test_h11_has_the_last_word(monkeypatch: pytest.MonkeyPatch):
     for parser, status in ((Refusing, 501), (Silent, 400)):
         monkeypatch.setattr(h11, "Connection", parser)
         connection = HttpConnection(Limits())
-        connection.receive_data(A_GET)
+        connection.receive_data(A_GET[:-2] + b"X: never seen before\r\n\r\n")
         with pytest.raises(ProtocolError) as caught:
             connection.next_request()
         assert caught.value.status == status
         assert "secret" not in str(caught.value)
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "asked"),
+    [
+        (b"GET /a HTTP/1.1", b"POST /b?c HTTP/1.1", 1),
+        (b"GET /a HTTP/1.1", b"GET /a HTTP/1.0", 2),  # the same lines may mean something else there
+    ],
+)
+def test_h11_is_asked_once_about_the_same_fields(
+    first: bytes, second: bytes, asked: int, monkeypatch: pytest.MonkeyPatch
+):
+    made = []
+    make = h11.Connection
+    monkeypatch.setattr(h11, "Connection", lambda role: made.append(role) or make(role))
+    lines = b"\r\nHost: x\r\nX: %b%b\r\nConnection: keep-alive\r\n\r\n" % (first, second)
+    connection = HttpConnection(Limits())
+    for line in (first, second, first, second):
+        connection.receive_data(line + lines)
+        request = connection.next_request()
+        assert (request.method, request.path) == (line.split()[0].decode(), line.split()[1].decode().partition("?")[0])
+        connection.send(Response(200), NOW)
+    assert len(made) == asked
+
+
+def test_what_was_refused_is_refused_again():
+    for _ in range(3):
+        assert asked(A_GET[:-2] + b"Content-Length: x\r\n\r\n") == 400
+        assert asked(A_GET[:-2] + b"Transfer-Encoding: gzip, chunked\r\n\r\n") == 501
+
+
+def test_long_header_sections_are_not_remembered():
+    long = A_GET[:-2] + b"X: %b\r\n\r\n" % (b"x" * MAX_REMEMBERED_SIZE)
+    before = _remembered.cache_info().currsize
+    assert asked(long).path == asked(long).path == "/a"
+    assert _remembered.cache_info().currsize == before
 
 
 # The order of things

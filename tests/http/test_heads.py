@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rawbot.errors import ProtocolError
 from rawbot.http.heads import METHODS, Head, HeadReader
 from rawbot.http.limits import Limits
+from rawbot.http.sections import HeaderSection
 
 TCHARS = "!#$%&'*+-.^_`|~09AZaz"
 WIDE = Limits(max_target_size=1 << 23, max_header_size=1 << 24, max_header_count=1 << 20)
@@ -46,11 +47,12 @@ def with_fields(*lines: bytes, line: bytes = b"GET / HTTP/1.1") -> bytes:
 def test_a_head_says_what_it_needs_and_leaves_the_rest_where_it_is():
     data = post(b"Content-Length: 3\r\nX-A: \t1 2 \t\r\nx-a:\r\nConnection: Close\r\nExpect: 100-continue\r\n")
     buffer = bytearray(b"\r\n" + data + b"abc")
-    fields = [
+    fields = (
         (b"host", b"x"), (b"content-length", b"3"), (b"x-a", b"1 2"), (b"x-a", b""), (b"connection", b"Close"),
         (b"expect", b"100-continue"),
-    ]  # fmt: skip
-    expected = Head(data, "/p", "", "1.1", fields, length=3, chunked=False, keep=False, waits=True)
+    )  # fmt: skip
+    section = HeaderSection(fields, b"x", 3, chunked=False, waits=True, keep=False)
+    expected = Head(data, b"POST", "/p", "", "1.1", section)
     assert HeadReader(Limits()).read(buffer) == expected
     assert buffer == data + b"abc"
     assert read_torn(data) == expected
@@ -83,19 +85,19 @@ def test_a_reader_begins_anew_behind_each_head():
     ],
 )
 def test_a_connection_stays_as_rfc_9112_9_3_says(line: bytes, connection: bytes, *, keep: bool):
-    assert read(with_fields(b"Connection: " + connection, line=line)).keep == keep
+    assert read(with_fields(b"Connection: " + connection, line=line)).section.keep == keep
     halves = (b"Connection: " + option for option in connection.split(b","))
-    assert read(with_fields(*halves, line=line)).keep == keep
+    assert read(with_fields(*halves, line=line)).section.keep == keep
 
 
 @pytest.mark.parametrize(("expect", "waits"), [(b"", False), (b",", False), (b"100-Continue, ,100-continue", True)])
 def test_a_client_waits_when_it_says_so(expect: bytes, *, waits: bool):
-    assert read(with_fields(b"Expect: " + expect)).waits == waits
-    assert not read(with_fields(b"Expect: " + expect, line=b"GET / HTTP/1.0")).waits
+    assert read(with_fields(b"Expect: " + expect)).section.waits == waits
+    assert not read(with_fields(b"Expect: " + expect, line=b"GET / HTTP/1.0")).section.waits
 
 
 def test_an_expectation_is_nothing_to_http_1_0_whatever_it_is():
-    assert not read(with_fields(b"Expect: tea", line=b"GET / HTTP/1.0")).waits
+    assert not read(with_fields(b"Expect: tea", line=b"GET / HTTP/1.0")).section.waits
     assert refusal(with_fields(b"Expect: tea")) == 417
 
 
@@ -215,11 +217,13 @@ def test_what_passes_the_look_h11_reads_in_the_same_way(data: bytes):
     assert head.data.startswith(line + b"\r\n")
     assert head.version == ("1.0" if event.http_version == b"1.0" else "1.1")
     # h11 writes this one in lower case
-    lower = [(name, value.lower() if name == b"transfer-encoding" else value) for name, value in head.fields]
+    lower = [(name, value.lower() if name == b"transfer-encoding" else value) for name, value in head.section.fields]
     assert lower == [(name.lower(), value) for name, value in event.headers.raw_items()]
-    chunked = type(parser.next_event()) is h11.NEED_DATA and not head.length
-    assert chunked == head.chunked
-    assert parser.they_are_waiting_for_100_continue == (head.waits and bool(head.chunked or head.length))
+    chunked = type(parser.next_event()) is h11.NEED_DATA and not head.section.length
+    assert chunked == head.section.chunked
+    assert parser.they_are_waiting_for_100_continue == (
+        head.section.waits and bool(head.section.chunked or head.section.length)
+    )
 
 
 # Limits
