@@ -19,6 +19,7 @@ from rawbot.aio.tls import TLS
 from rawbot.errors import ConfigError
 from rawbot.http.access_log import FORMS
 from rawbot.http.limits import Limits
+from rawbot.websocket.settings import WebSocketSettings
 
 KEY_PASSWORD = "RAWBOT_SSL_KEYFILE_PASSWORD"  # noqa: S105 - the name of a variable
 """Where the key's password is read from: a command line is seen by every user of the machine."""
@@ -51,9 +52,19 @@ BOUNDS = (
     Bound("--limit-header", "limits", "max_header_size", "bytes of a head, then 431"),
     Bound("--limit-header-count", "limits", "max_header_count", "fields of a head, then 431"),
     Bound("--limit-body", "limits", "max_body_size", "bytes of a body, then 413"),
+    Bound("--ws-max-size", "websocket", "max_size", "bytes of a WebSocket message, then 1009"),
+    Bound("--ws-max-queue", "websocket", "max_queue", "messages that wait for a peer, then 1013"),
+    Bound("--ws-ping-interval", "websocket", "ping_interval", "seconds of silence before a ping"),
+    Bound("--ws-ping-timeout", "websocket", "ping_timeout", "seconds for its answer, then 1011"),
 )  # fmt: skip
 
-_SECTIONS: dict[str, type[Any]] = {"timeouts": Timeouts, "capacity": Capacity, "limits": Limits}
+_SECTIONS: dict[str, type[Any]] = {
+    "timeouts": Timeouts,
+    "capacity": Capacity,
+    "limits": Limits,
+    "websocket": WebSocketSettings,
+}
+"""The app's settings that have bounds among them."""
 
 
 def add_serve_options(parser: argparse.ArgumentParser) -> None:
@@ -65,8 +76,11 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
     for flag, section, name, text in BOUNDS:
         default = getattr(_SECTIONS[section](), name)
         shown = "any number" if default is None else f"{default:g}" if isinstance(default, float) else f"{default:,}"
-        kind = float if section == "timeouts" else int
+        kind = float if isinstance(default, float) else int
         bounds.add_argument(flag, type=kind, dest=_name(flag), metavar="N", help=f"{text} (default {shown})")
+    bounds.add_argument(
+        "--ws-per-message-deflate", action="store_true", help="compress WebSocket messages where the peer offers it"
+    )
     _add_views(parser.add_argument_group("seen from outside"))
     _add_processes(parser.add_argument_group("processes"))
 
@@ -189,6 +203,8 @@ def configure(app: App, options: argparse.Namespace) -> None:
         )
         for name in _SECTIONS
     }
+    if options.ws_per_message_deflate:
+        changed["websocket"] = replace(changed["websocket"], per_message_deflate=True)
     observers: list[Observer] = [*settings.observers]
     if options.access_log is not None:
         observers.append(AccessLog(options.access_log, style=options.access_log_format))
@@ -206,4 +222,5 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
         value = getattr(options, name)
         if value is not None:
             arguments.append(f"--{name.replace('_', '-')}={value}")
-    return arguments + ["--proxy-protocol"] * options.proxy_protocol
+    flags = ("proxy_protocol", "ws_per_message_deflate")
+    return arguments + [f"--{name.replace('_', '-')}" for name in flags if getattr(options, name)]

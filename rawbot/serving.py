@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from rawbot.aio.app import App
 from rawbot.aio.listen import Listen, write_address
-from rawbot.aio.listening_sockets import Bound, open_sockets
+from rawbot.aio.listening_sockets import Bound, open_sockets, refused
 from rawbot.aio.running import run, say_where
 from rawbot.aio.server import Server
 from rawbot.aio.supervised import SUPERVISOR_FD
@@ -100,18 +100,27 @@ def _listening(places: Sequence[Listen]) -> Iterator[list[socket.socket]]:
     bound: list[Bound] = []
     try:
         for place in places:
+            if place.tls is not None:
+                place.tls.make_context()  # a mistake shows here, and not in each worker
             opened = asyncio.run(_open(place))
             bound += opened
-            scheme = "http" if place.tls is None else "https"
             for found in opened:
-                found.sock.listen(place.backlog)
-                say_where(f"{scheme}://{write_address(found.sock.getsockname())}")
+                _listen(found.sock, place)
         yield [found.sock for found in bound]
     finally:
         for found in bound:
             if found.file is not None:
                 found.file.unlink()
             found.sock.close()
+
+
+def _listen(sock: socket.socket, place: Listen) -> None:
+    address = write_address(sock.getsockname())
+    try:
+        sock.listen(place.backlog)
+    except OSError as error:  # the same address twice is noticed here, and not as it is bound
+        raise refused(address, error) from None
+    say_where(f"{'http' if place.tls is None else 'https'}://{address}")
 
 
 async def _open(place: Listen) -> list[Bound]:

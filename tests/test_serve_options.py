@@ -24,6 +24,7 @@ from rawbot.serve_options import (
     read_listens,
     worker_arguments,
 )
+from rawbot.websocket.settings import WebSocketSettings
 
 TLS_OPTIONS = "--ssl-certfile c.pem --ssl-keyfile k.pem --ssl-ca-certs ca.pem --ssl-cert-reqs optional"
 
@@ -126,6 +127,12 @@ def test_every_timeout_and_capacity_has_its_option():
     assert wanted <= ours
 
 
+def test_compression_is_turned_on_by_its_option():
+    app = App()
+    configure(app, read("--ws-per-message-deflate"))
+    assert app.settings.websocket == WebSocketSettings(per_message_deflate=True)
+
+
 def test_a_bound_that_cannot_be_is_refused():
     with pytest.raises(ConfigError, match=r"timeouts\.keep_alive"):
         configure(App(), read("--timeout-keep-alive nan"))
@@ -143,8 +150,10 @@ def test_an_access_log_and_metrics_watch_beside_the_apps_own_observers(tmp_path:
 
 def test_a_worker_is_given_what_concerns_it_and_not_where_to_listen_or_how_many_to_start():
     line = f"--host ::1 --port 1 --workers 4 --access-log a --limit-body 5 --loop uvloop --proxy-protocol {TLS_OPTIONS}"
+    line += " --ws-per-message-deflate"
     options = read(" ".join(worker_arguments(read(line))))
     assert (options.host, options.port, options.workers) == (None, None, 1)
     assert (options.access_log, options.limit_body, options.loop) == ("a", 5, "uvloop")
+    assert options.ws_per_message_deflate
     assert (options.proxy_protocol, options.ssl_certfile, options.ssl_cert_reqs) == (True, "c.pem", "optional")
     assert options.timeout_header is None

@@ -90,7 +90,6 @@ class RegionSender:
         self._on_end = on_end
         self._moved_at = 0.0
         self._resumed: asyncio.Future[None] | None = None
-        self._watch: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[bool] | None = None
 
     def start(self, head: bytes) -> None:
@@ -126,8 +125,7 @@ class RegionSender:
 
     def _finish(self, task: asyncio.Task[bool]) -> None:
         """End it; not in the task's own code, which never runs when it is cancelled before its first step."""
-        if self._watch is not None:
-            self._watch.cancel()
+        self._watch.cancel()
         self._region.close()
         sent = False
         if not task.cancelled():

@@ -25,7 +25,7 @@ from rawbot.exchange import Request, Response
 from rawbot.http.chunks import ChunkedBody
 from rawbot.http.heads import METHODS, Head, HeadReader
 from rawbot.http.limits import Limits
-from rawbot.http.responses import CONTINUE, encode_response, refusal
+from rawbot.http.responses import CONTINUE, UPGRADE_REQUIRED, encode_response, refusal
 
 
 class Phase(enum.IntEnum):  # an Enum is hashed in Python: 0.25 µs for each move
@@ -124,6 +124,8 @@ class HttpConnection:
             raise StateError("no answer is owed")
         keep = self._keep and not close
         connection = self._staying if keep else b"close"
+        if response.status == UPGRADE_REQUIRED.status:  # RFC 9110, section 7.8: Upgrade is a field of this hop
+            connection = b"upgrade" if keep else b"close, upgrade"
         data = encode_response(response, now, head_only=self._head_only, connection=connection)
         self._move(Phase.HEAD if keep else Phase.CLOSED)
         return data

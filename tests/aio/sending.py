@@ -186,3 +186,20 @@ async def reset(writer: asyncio.StreamWriter) -> None:
     raw = writer.transport.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     await leave(writer)
+
+
+def pattern(size: int) -> bytes:
+    """Return bytes of which no two pages are the same."""
+    return b"".join(b"%08d" % number for number in range(size // 8 + 1))[:size]
+
+
+async def stuck(stage: Stage) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Ask for a file and read nothing of it, until the server can write no more."""
+    reader, writer = await stage.connect()
+    writer.write(b"\n")
+    await until(lambda: stage.door.sender)
+    moved = -1.0
+    while moved != stage.door.sender._moved_at:
+        moved = stage.door.sender._moved_at
+        await asyncio.sleep(0.05)
+    return reader, writer

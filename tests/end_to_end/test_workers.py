@@ -102,6 +102,7 @@ def test_a_channel_that_keeps_state_is_not_served_by_several_workers():
         (["--workers", "0"], "--workers is 1 or more"),
         (["--workers", "2", "--reload"], "--reload is for one worker"),
         (["--workers", "2", "--admin", "0"], "--admin goes with one worker"),
+        (["--workers", "2", "--ssl-certfile", "nowhere.pem"], "cannot read nowhere.pem"),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_one_line(target: Path, options: list[str], what: str):
