@@ -20,6 +20,9 @@ from rawbot.http.peers import TrustedPeers
 from rawbot.http.responses import FAILED, SWITCHING, UNAVAILABLE, WITHOUT_CONTENT, refusal
 from rawbot.websocket.handshake import accept
 
+FRESH = 1.0
+"""Seconds within which the first request of a new connection is expected, even at shutdown."""
+
 PLAIN = Origin("http", "", unix=False, trusted=TrustedPeers())
 """Where connections come from that a server of somebody else's has accepted."""
 
@@ -28,9 +31,9 @@ class HttpFlow(Deadlined):
     """The server's side of one connection: what asyncio tells a protocol, and what the engine tells a connection."""
 
     __slots__ = (
-        "_advancing", "_began", "_connection", "_door", "_engine", "_eof", "_given", "_observed", "_origin", "_over",
-        "_paused_reading", "_paused_writing", "_peer", "_pending", "_request", "_sender", "_served", "_timed", "_told",
-        "_transport",
+        "_advancing", "_began", "_connection", "_door", "_engine", "_eof", "_expected_by", "_given", "_observed",
+        "_origin", "_over", "_paused_reading", "_paused_writing", "_peer", "_pending", "_request", "_sender",
+        "_served", "_timed", "_told", "_transport",
     )  # fmt: skip
 
     def __init__(self, engine: Host, origin: Origin = PLAIN, peer: str | None = None) -> None:
@@ -51,6 +54,7 @@ class HttpFlow(Deadlined):
         self._advancing = False
         self._timed: Phase | None = None
         self._served = 0
+        self._expected_by = 0.0
         self._began = 0.0
 
     # What the loop calls
@@ -74,6 +78,7 @@ class HttpFlow(Deadlined):
         if engine.closed or (not admitted and engine.crowded):  # accepted as the listener closed, or in a flood
             self._transport.abort()
         elif admitted:
+            self._expected_by = engine.time() + FRESH
             self._set_deadline(engine.timeouts.header)
         else:
             wait = b"%d" % engine.capacity.retry_after
@@ -149,11 +154,15 @@ class HttpFlow(Deadlined):
             self._refuse(ProtocolError("the request took too long", status=408))
 
     def close_when_idle(self) -> None:
-        """Close now, or right after the answer that is owed (shutdown)."""
+        """Close now, or right after the answer that is owed (shutdown).
+
+        A request that is on its way, also one that a new connection was made for, may still come: its answer is the
+        last. Clients repeat what is lost on an old connection, and take a new one that just closes for a failure.
+        """
         if self._busy:
             self._eof = True
             self._deliver()
-        else:
+        elif self._over or (self._connection.idle and (self._served or self._engine.time() > self._expected_by)):
             self._close()
 
     def abort(self) -> None:

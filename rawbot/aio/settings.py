@@ -44,7 +44,7 @@ class Capacity:
     """How much is taken on at once."""
 
     max_connections: int = 10_000
-    """Connections, else 503 with Retry-After. Each holds a descriptor, and some KiB; under TLS 275 KiB (46 on uvloop)."""
+    """Connections, else 503 with Retry-After. Each holds a descriptor and some KiB; under TLS 275 KiB, on uvloop 46."""
     max_connections_per_address: int | None = None
     """Connections from one address, else 503. None, since behind a proxy all come from one."""
     max_requests_per_connection: int | None = None

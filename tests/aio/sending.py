@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import importlib.util
 import os
 import socket
@@ -188,6 +189,7 @@ async def reset(writer: asyncio.StreamWriter) -> None:
     await leave(writer)
 
 
+@functools.cache
 def pattern(size: int) -> bytes:
     """Return bytes of which no two pages are the same."""
     return b"".join(b"%08d" % number for number in range(size // 8 + 1))[:size]

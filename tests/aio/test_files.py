@@ -18,8 +18,6 @@ from rawbot.errors import ConfigError
 from rawbot.exchange import Answer, Request
 from rawbot.http.dates import parse_date
 
-BROWSER = (b"accept-encoding", b"gzip, deflate, br, zstd")
-
 
 @pytest.fixture(autouse=True)
 def no_descriptor_is_left() -> Iterator[None]:

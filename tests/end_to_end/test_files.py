@@ -21,6 +21,7 @@ import rawbot
 
 SIZE = 6 * 1024 * 1024
 """More than sockets on both sides hold."""
+LARGE = b"".join(b"%08d" % number for number in range(SIZE // 8))
 STYLE = b"body { margin: 0 }\n" * 10
 
 
@@ -40,7 +41,7 @@ def site(tmp_path: Path) -> Path:
     (folder / "docs" / "index.html").write_bytes(b"<p>docs")
     (folder / "style.css").write_bytes(STYLE)
     (folder / "style.css.gz").write_bytes(gzip.compress(STYLE))
-    (folder / "large.bin").write_bytes(b"".join(b"%08d" % number for number in range(SIZE // 8)))
+    (folder / "large.bin").write_bytes(LARGE)
     (tmp_path / "secret").write_bytes(b"secret")
     return folder
 
@@ -113,8 +114,6 @@ async def all_closed(before: set[str], *, but: int = 0) -> None:
 
 
 def test_a_browser_gets_files_parts_and_what_it_has_already(site: Path):
-    large = (site / "large.bin").read_bytes()
-
     async def go():
         async with serving(site) as port:
             status, fields, body = await asyncio.to_thread(ask, port, "GET", "/static/style.css")
@@ -126,11 +125,11 @@ def test_a_browser_gets_files_parts_and_what_it_has_already(site: Path):
             assert "content-length" not in again[1]
             assert again[1]["etag"] == fields["etag"]
             status, fields, body = await asyncio.to_thread(ask, port, "GET", "/static/large.bin")
-            assert (status, body) == (200, large)
+            assert (status, body) == (200, LARGE)
             part = await asyncio.to_thread(
                 ask, port, "GET", "/static/large.bin", range="bytes=1000000-", if_range=fields["etag"]
             )
-            assert (part[0], part[2]) == (206, large[1_000_000:])
+            assert (part[0], part[2]) == (206, LARGE[1_000_000:])
             assert part[1]["content-range"] == f"bytes 1000000-{SIZE - 1}/{SIZE}"
             assert (await asyncio.to_thread(ask, port, "GET", "/static/large.bin", range=f"bytes={SIZE}-"))[0] == 416
             assert (await asyncio.to_thread(ask, port, "GET", "/static/large.bin", if_match='"x"'))[0] == 412
@@ -232,15 +231,13 @@ def test_files_are_for_reading(site: Path):
 
 
 def test_files_and_other_answers_come_in_the_order_of_the_requests(site: Path):
-    large = (site / "large.bin").read_bytes()
-
     async def go():
         async with serving(site) as port:
             reader, writer = await connect(port)
             paths = ["/static/large.bin", "/static/style.css", "/static/nothing", "/static/large.bin", "/nowhere"]
             writer.write(b"".join(map(request, paths)) + request("/static/large.bin", fields="Connection: close\r\n"))
             bodies = [(await read_answer(reader))[2] for _ in range(6)]
-            assert bodies == [large, STYLE, b"Not Found\n", large, b"Not Found\n", large]
+            assert bodies == [LARGE, STYLE, b"Not Found\n", LARGE, b"Not Found\n", LARGE]
             assert await reader.read() == b""
             await leave(writer)
 
@@ -248,14 +245,12 @@ def test_files_and_other_answers_come_in_the_order_of_the_requests(site: Path):
 
 
 def test_a_client_that_closes_its_side_gets_the_file(site: Path):
-    large = (site / "large.bin").read_bytes()
-
     async def go():
         async with serving(site) as port:
             reader, writer = await connect(port)
             writer.write(request("/static/large.bin"))
             writer.write_eof()
-            assert (await read_answer(reader))[2] == large
+            assert (await read_answer(reader))[2] == LARGE
             assert await reader.read() == b""
             await leave(writer)
 
@@ -263,7 +258,6 @@ def test_a_client_that_closes_its_side_gets_the_file(site: Path):
 
 
 def test_tls_clients_get_the_same_files(site: Path, tmp_path: Path, authority: trustme.CA):
-    large = (site / "large.bin").read_bytes()
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
@@ -272,7 +266,7 @@ def test_tls_clients_get_the_same_files(site: Path, tmp_path: Path, authority: t
         async with serving(site, tls=rawbot.TLS(certfile=str(tmp_path / "server.pem"))) as port:
             reader, writer = await connect(port, ssl=trusting, server_hostname="localhost")
             writer.write(request("/static/large.bin") * 2 + request("/static/style.css"))
-            assert [(await read_answer(reader))[2] for _ in range(3)] == [large, large, STYLE]
+            assert [(await read_answer(reader))[2] for _ in range(3)] == [LARGE, LARGE, STYLE]
             await leave(writer)
 
     run(go())
@@ -323,13 +317,11 @@ def test_a_file_that_is_cut_short_is_never_taken_for_whole(site: Path):
 
 
 def test_many_at_once_get_what_they_asked_for(site: Path):
-    large = (site / "large.bin").read_bytes()
-
     async def fetch(port: int, start: int) -> None:
         reader, writer = await connect(port)
         writer.write(request("/static/large.bin", fields=f"Range: bytes={start}-\r\n"))
         status, _, body = await read_answer(reader)
-        assert (status, body) == (206, large[start:])
+        assert (status, body) == (206, LARGE[start:])
         await leave(writer)
 
     async def go():
@@ -343,15 +335,13 @@ def test_many_at_once_get_what_they_asked_for(site: Path):
 
 
 def test_a_download_is_finished_before_the_server_ends(site: Path):
-    large = (site / "large.bin").read_bytes()
-
     async def go():
         async with serving(site) as port:
             reader, writer = await connect(port)
             writer.write(request("/static/large.bin"))
             start = await reader.readexactly(100_000)
             reading = asyncio.create_task(reader.read(-1))
-        assert (start + await reading).endswith(large[-1000:])
+        assert (start + await reading).endswith(LARGE[-1000:])
         await leave(writer)
 
     run(go())
