@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 from rawbot.errors import ConfigError
 
-_DIRECTORY = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)  # O_PATH: the right to pass through is enough
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK  # the last: a FIFO that nobody writes to
+_DIRECTORY = os.O_DIRECTORY | getattr(os, "O_PATH", 0)  # where there is O_PATH, the right to pass through is enough
+_NEXT = _DIRECTORY | os.O_NOFOLLOW
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK  # the last: for a FIFO that nobody writes to
 
 
 class OpenFile(NamedTuple):
@@ -38,14 +39,11 @@ class Root:
     """A directory to open files in.
 
     It is opened anew each time: a deployment that moves a link from one release to the next takes effect at once. That
-    one link is the operator's word and is followed. Raises `ConfigError` when there is no such directory, or when the
-    system has no openat.
+    one link is the operator's word and is followed. Raises `ConfigError` when there is no such directory.
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, follow_symlinks: bool = False) -> None:
         path = Path(directory).absolute()
-        if os.open not in os.supports_dir_fd:
-            raise ConfigError("files are served only where the system can open them relative to a directory")
         if not path.is_dir():
             raise ConfigError(f"no directory {path}")
         self._directory = os.fsencode(path)
@@ -62,7 +60,7 @@ class Root:
         for name in names[:-1]:
             above = parent
             try:
-                parent = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+                parent = os.open(name, _NEXT, dir_fd=above)
             finally:
                 os.close(above)
         return parent, names[-1] if names else b"."

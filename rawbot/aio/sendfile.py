@@ -62,8 +62,8 @@ class RegionSender:
 
     - writes nothing, and calls neither `close` nor `abort` of the transport, but `abort` here, also when the connection
       is lost;
-    - passes `pause_writing` and `resume_writing` on to here, and leaves the time to the sender: a peer that takes
-      nothing for `stall` seconds is cut off;
+    - passes `pause_writing` and `resume_writing` on to here, and leaves the time to the sender: a peer that does not
+      take a slice within `stall` seconds is cut off;
     - may get data on TLS connections and on uvloop, and has to keep them. On others reading is paused, as is asyncio's
       way, and goes on afterwards when it did before.
 

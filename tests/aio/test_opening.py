@@ -250,12 +250,6 @@ def test_a_directory_is_remembered_when_the_process_moves(tree: Path, monkeypatc
     assert read(root, b"a") == b"file a"
 
 
-def test_a_system_without_openat_is_refused(tree: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(os, "supports_dir_fd", set())
-    with pytest.raises(ConfigError, match="relative to a directory"):
-        Root(tree)
-
-
 # The gzip beside a file
 
 

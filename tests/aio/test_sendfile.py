@@ -28,8 +28,16 @@ def nothing_is_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert not [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING]
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("files") / "large"
+    path.write_bytes(pattern(LARGE))
+    return path
+
+
 @pytest.fixture
-def large(tmp_path: Path) -> Path:
+def changing(tmp_path: Path) -> Path:
+    """Write a file that the test may change."""
     path = tmp_path / "large"
     path.write_bytes(pattern(LARGE))
     return path
@@ -47,11 +55,11 @@ def test_a_region_is_read_in_pieces(large: Path, offset: int, count: int):
     assert all(0 < len(piece) <= COPIED for piece in pieces)
 
 
-def test_pieces_of_a_file_that_is_cut_short_are_not_taken_for_the_whole(large: Path):
-    region = regions_of(large)()
+def test_pieces_of_a_file_that_is_cut_short_are_not_taken_for_the_whole(changing: Path):
+    region = regions_of(changing)()
     pieces = read_slices(region)
     next(pieces)
-    os.truncate(large, COPIED + 1)
+    os.truncate(changing, COPIED + 1)
     assert len(next(pieces)) == 1
     with pytest.raises(StateError, match="cut short"):
         next(pieces)
@@ -170,17 +178,17 @@ def test_positions_beyond_2_gib_are_reached(way: str, tmp_path: Path):
 
 
 @each_way
-def test_a_file_that_grows_or_is_replaced_is_sent_as_it_was_opened(way: str, large: Path):
-    whole = large.read_bytes()
+def test_a_file_that_grows_or_is_replaced_is_sent_as_it_was_opened(way: str, changing: Path):
+    whole = changing.read_bytes()
 
     async def go():
-        async with staged(way, regions_of(large)) as stage:
+        async with staged(way, regions_of(changing)) as stage:
             reader, writer = await stuck(stage)
-            with large.open("ab") as file:
+            with changing.open("ab") as file:
                 file.write(b"more")
-            other = large.with_name("other")
+            other = changing.with_name("other")
             other.write_bytes(b"x" * LARGE)
-            other.rename(large)
+            other.rename(changing)
             assert await reader.readexactly(len(HEAD) + LARGE) == HEAD + whole
             await until(lambda: stage.door.ends == [True])
             await leave(writer)

@@ -29,8 +29,16 @@ def nothing_is_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert not [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING]
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("files") / "large"
+    path.write_bytes(pattern(LARGE))
+    return path
+
+
 @pytest.fixture
-def large(tmp_path: Path) -> Path:
+def changing(tmp_path: Path) -> Path:
+    """Write a file that the test may change."""
     path = tmp_path / "large"
     path.write_bytes(pattern(LARGE))
     return path
@@ -147,11 +155,11 @@ def test_a_tls_client_that_goes_without_a_word_stops_it_without_one(large: Path,
 
 
 @each_way
-def test_a_file_that_is_cut_short_breaks_the_connection_off(way: str, large: Path):
+def test_a_file_that_is_cut_short_breaks_the_connection_off(way: str, changing: Path):
     async def go():
-        async with staged(way, regions_of(large)) as stage:
+        async with staged(way, regions_of(changing)) as stage:
             reader, writer = await stuck(stage)
-            os.truncate(large, LARGE - 100)
+            os.truncate(changing, LARGE - 100)
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
                 await reader.readexactly(len(HEAD) + LARGE)
             await until(lambda: stage.door.ends == [False])

@@ -34,14 +34,21 @@ def nothing_is_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert not [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING]
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("files") / "large.bin"
+    path.write_bytes(LARGE)
+    return path
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
+def site(tmp_path: Path, large: Path) -> Path:
     folder = tmp_path / "site"
     (folder / "docs").mkdir(parents=True)
     (folder / "docs" / "index.html").write_bytes(b"<p>docs")
     (folder / "style.css").write_bytes(STYLE)
     (folder / "style.css.gz").write_bytes(gzip.compress(STYLE))
-    (folder / "large.bin").write_bytes(LARGE)
+    (folder / "large.bin").hardlink_to(large)
     (tmp_path / "secret").write_bytes(b"secret")
     return folder
 
@@ -303,12 +310,14 @@ def test_a_client_that_does_not_read_is_cut_off(site: Path):
 
 
 def test_a_file_that_is_cut_short_is_never_taken_for_whole(site: Path):
+    (site / "changing.bin").write_bytes(LARGE)
+
     async def go():
         async with serving(site) as port:
             reader, writer = await connect(port)
-            writer.write(request("/static/large.bin"))
+            writer.write(request("/static/changing.bin"))
             await reader.readexactly(100_000)
-            os.truncate(site / "large.bin", SIZE // 2)
+            os.truncate(site / "changing.bin", SIZE // 2)
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
                 await reader.readexactly(SIZE)
             await leave(writer)
