@@ -1,4 +1,4 @@
-"""`python -m benchmarks [crypto|callback|server] [--rounds N] [--seconds S] [--json FILE]`."""
+"""`python -m benchmarks [crypto|callback|server|abuse] [--rounds N] [--seconds S] [--json FILE]`."""
 
 import argparse
 import sys
@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import callback, crypto, server
+from benchmarks import abuse, callback, crypto, server
 from benchmarks.record import Result, describe_machine, describe_versions, encode_record
 
-BENCHMARKS: dict[str, ModuleType] = {"crypto": crypto, "callback": callback, "server": server}
+BENCHMARKS: dict[str, ModuleType] = {"crypto": crypto, "callback": callback, "server": server, "abuse": abuse}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one benchmark, or all of them; print what they find, and append it to a file where one is named."""
+    """Run one benchmark, or all of them; print what they find, and append it to a file where one is named.
+
+    Returns the exit status: 1 when something must not be as it was found.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("benchmark", nargs="?", choices=list(BENCHMARKS), help="all of them when none is named")
     parser.add_argument("--rounds", type=int, help="how often each contender has its turn")
@@ -25,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.seconds is not None and not options.seconds > 0:
         parser.error("--seconds must be above 0")
     print(*describe_machine().values(), *(f"{k} {v}" for k, v in describe_versions().items()), sep=", ")
+    status = 0
     for name, module in BENCHMARKS.items():
         if options.benchmark in (None, name):
             rounds, seconds = options.rounds or module.ROUNDS, options.seconds or module.SECONDS
@@ -34,7 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
             if options.json is not None:
                 with options.json.open("ab") as file:
                     file.write(encode_record(result, rounds=rounds, seconds=seconds))
-    return 0
+            if isinstance(result, abuse.Judged) and result.faults:
+                status = 1
+    return status
 
 
 def _progress(name: str) -> Callable[[str], None]:

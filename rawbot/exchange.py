@@ -256,7 +256,8 @@ class Channel:
     """Both ways at any time: a WebSocket after its handshake, whoever dialled. Subclass it; only `receive` must be.
 
     The shell calls `opened` once, `receive` for each whole message, `closed` once at the end, and takes what is to be
-    sent with `to_send` after each of these calls and whenever the channel has called `on_ready`.
+    sent with `to_send` after each of these calls and whenever the channel has called `on_ready`. Where the handshake is
+    refused, neither `opened` nor `closed` is called: so a channel registers itself in `opened` only.
     """
 
     on_ready: Callable[[], None] | None = None

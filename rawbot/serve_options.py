@@ -43,6 +43,7 @@ BOUNDS = (
     Bound("--timeout-linger", "timeouts", "linger", "seconds for a client to take a last answer and close"),
     Bound("--timeout-graceful-shutdown", "timeouts", "graceful", "seconds for handlers at the end"),
     Bound("--timeout-settle", "timeouts", "settle", "seconds for platforms to fetch the end of each answer"),
+    Bound("--timeout-shutdown-hooks", "timeouts", "hooks", "seconds for all shutdown hooks together"),
     Bound("--limit-concurrency", "capacity", "max_connections", "connections, then 503"),
     Bound("--limit-address", "capacity", "max_connections_per_address", "connections of one address, then 503"),
     Bound("--limit-requests", "capacity", "max_requests_per_connection", "answers until a connection is closed"),
@@ -108,6 +109,12 @@ def _add_tls(group: Any) -> None:  # noqa: ANN401
     group.add_argument("--ssl-ca-certs", metavar="FILE", help="authorities of client certificates")
     group.add_argument("--ssl-cert-reqs", choices=("none", "optional", "required"), help="whether clients need one")
     group.add_argument("--ssl-ciphers", metavar="LIST", help="for TLS 1.2, in OpenSSL's spelling")
+    group.add_argument(
+        "--ssl-handshake-timeout",
+        type=float,
+        metavar="N",
+        help=f"seconds for a handshake (default {TLS('-').ssl_handshake_timeout:g})",
+    )
 
 
 def _add_proxies(group: Any) -> None:  # noqa: ANN401
@@ -163,11 +170,14 @@ def read_listens(options: argparse.Namespace) -> list[Listen]:
 
 
 def _read_tls(options: argparse.Namespace) -> TLS | None:
-    given = [name for name in ("keyfile", "ca_certs", "cert_reqs", "ciphers") if getattr(options, f"ssl_{name}")]
+    others = ("keyfile", "ca_certs", "cert_reqs", "ciphers", "handshake_timeout")
+    given = [name for name in others if getattr(options, f"ssl_{name}") is not None]
     if options.ssl_certfile is None:
         if given:
             raise ConfigError(f"--ssl-{given[0].replace('_', '-')} goes with --ssl-certfile")
         return None
+    timeout = options.ssl_handshake_timeout
+    seconds = {} if timeout is None else {"ssl_handshake_timeout": timeout}
     return TLS(
         options.ssl_certfile,
         options.ssl_keyfile,
@@ -175,6 +185,7 @@ def _read_tls(options: argparse.Namespace) -> TLS | None:
         options.ssl_ca_certs,
         options.ssl_cert_reqs,
         options.ssl_ciphers,
+        **seconds,
     )
 
 
@@ -216,8 +227,9 @@ def configure(app: App, options: argparse.Namespace) -> None:
 def worker_arguments(options: argparse.Namespace) -> list[str]:
     """Return the options that a worker process gets, which is given its sockets and is no supervisor itself."""
     arguments = []
-    for name in ("ssl_certfile", "ssl_keyfile", "ssl_ca_certs", "ssl_cert_reqs", "ssl_ciphers", "forwarded_allow_ips",
-                 "backlog", "access_log", "access_log_format", "log_level", "loop",
+    for name in ("ssl_certfile", "ssl_keyfile", "ssl_ca_certs", "ssl_cert_reqs", "ssl_ciphers",
+                 "ssl_handshake_timeout", "forwarded_allow_ips", "backlog", "access_log", "access_log_format",
+                 "log_level", "loop",
                  *(_name(bound.flag) for bound in BOUNDS)):  # fmt: skip
         value = getattr(options, name)
         if value is not None:

@@ -9,13 +9,15 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from rawbot.aio.app import App
 from rawbot.aio.listen import Listen, write_address
 from rawbot.aio.listening_sockets import Bound, open_sockets, refused
 from rawbot.aio.running import run, say_where
 from rawbot.aio.server import Server
+from rawbot.aio.settings import Timeouts
 from rawbot.aio.supervised import SUPERVISOR_FD
 from rawbot.crew.orders import Patience
 from rawbot.errors import ConfigError
@@ -25,7 +27,7 @@ from rawbot.supervisor import supervise
 from rawbot.targets import load_app
 
 EXTRA_GRACE = 3.0
-"""Seconds for a worker beyond its own time-outs, before it is killed: for its last answers and hooks."""
+"""Seconds for a worker beyond its own time-outs, before it is killed: for its last answers."""
 
 
 def serve_target(options: argparse.Namespace) -> int:
@@ -43,26 +45,36 @@ def serve_target(options: argparse.Namespace) -> int:
     if options.workers > 1:
         return _supervise(options, app, places, admin)
     supervised = SUPERVISOR_FD in os.environ  # then the supervisor has said where it listens
-    run(app, *places, admin=admin, loop=options.loop, on_ready=_say_nothing if supervised else None)
+    on_ready = partial(_release, options.fd or ()) if supervised else None
+    run(app, *places, admin=admin, loop=options.loop, on_ready=on_ready)
     return 0
 
 
-def _say_nothing(_: Server) -> None:
-    pass
+def _release(descriptors: Iterable[int], _: Server) -> None:
+    """Close what the supervisor handed down, since a worker listens on duplicates.
+
+    A queue in the kernel is there as long as any descriptor of it: connections would wait in that of a worker which
+    accepts no more, and be reset at its end.
+    """
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def longest_end(timeouts: Timeouts) -> float:
+    """Return the seconds after which a worker that was asked to end is killed: all that its own end may take."""
+    return timeouts.graceful + 2 * timeouts.settle + timeouts.hooks + EXTRA_GRACE
 
 
 def _supervise(options: argparse.Namespace, app: App, places: Sequence[Listen], admin: Listen | None) -> int:
     demand_stateless(app)
     if admin is not None:
         raise ConfigError("--admin goes with one worker: of several, each would answer for itself alone")
-    timeouts = app.settings.timeouts
-    grace = timeouts.graceful + 2 * timeouts.settle + EXTRA_GRACE
     with _listening(places) as sockets:
         return supervise(
             lambda descriptors: _worker(options, descriptors),
             workers=options.workers,
             sockets=sockets,
-            patience=Patience(graceful=grace),
+            patience=Patience(graceful=longest_end(app.settings.timeouts)),
         )
 
 

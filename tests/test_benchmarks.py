@@ -12,7 +12,8 @@ from benchmarks.measuring import Series, fitting, interleave
 from benchmarks.served import make_answer
 from benchmarks.traffic import KEY, MESSAGE_SIZE, TOKEN, Callback, Traffic, check_open_streams
 from rawbot.wecom.crypto import WeComCrypto
-from rawbot.wecom.messages import encode_envelope, encode_stream
+from rawbot.wecom.envelope import encode_envelope
+from rawbot.wecom.messages import encode_stream
 
 
 @pytest.mark.parametrize("name", ["crypto", "callback", "server"])

@@ -18,7 +18,7 @@ LAYER_0 = ("errors",)
 LAYER_1 = ("media", "expiring", "lanes", "exchange")
 BELOW = LAYER_0 + LAYER_1
 HALL = (*BELOW, "bot")
-CODECS = ("wecom.crypto", "wecom.messages", "wecom.media", "wecom.cards")
+CODECS = ("wecom.crypto", "wecom.envelope", "wecom.messages", "wecom.media", "wecom.cards")
 PARTS_OF_CLI = ("demonstration", "serve_options", "serving", "targets", "terminal")
 PROGRAMS = ("demo", "demo_echo", "cli", "__main__", "supervisor", "reloader", *PARTS_OF_CLI)
 """What runs the library from a command line."""

@@ -52,6 +52,10 @@ def read(line: str) -> argparse.Namespace:
             [Listen(host=("127.0.0.1",), proxy_protocol=True, forwarded_allow_ips="10.0.0.0/8,unix")],
         ),
         (
+            "--ssl-certfile c.pem --ssl-handshake-timeout 2.5",
+            [Listen(host=("127.0.0.1",), tls=TLS("c.pem", ssl_handshake_timeout=2.5))],
+        ),
+        (
             TLS_OPTIONS,
             [Listen(host=("127.0.0.1",), tls=TLS("c.pem", "k.pem", ca_certs="ca.pem", cert_reqs="optional"))],
         ),
@@ -73,6 +77,8 @@ def test_the_password_of_a_key_comes_from_the_environment_where_no_process_list_
     [
         ("--uds-mode 660", "--uds-mode goes with --uds"),
         ("--ssl-keyfile k", "--ssl-keyfile goes with --ssl-certfile"),
+        ("--ssl-handshake-timeout 3", "--ssl-handshake-timeout goes with --ssl-certfile"),
+        ("--ssl-certfile c --ssl-handshake-timeout 0", r"tls\.ssl_handshake_timeout must be"),
         ("--port 99999", "ports are 0 to 65535"),
         ("--proxy-protocol", "forwarded_allow_ips"),
         ("--backlog 0", "backlog"),
@@ -150,10 +156,10 @@ def test_an_access_log_and_metrics_watch_beside_the_apps_own_observers(tmp_path:
 
 def test_a_worker_is_given_what_concerns_it_and_not_where_to_listen_or_how_many_to_start():
     line = f"--host ::1 --port 1 --workers 4 --access-log a --limit-body 5 --loop uvloop --proxy-protocol {TLS_OPTIONS}"
-    line += " --ws-per-message-deflate"
+    line += " --ws-per-message-deflate --ssl-handshake-timeout 2.5"
     options = read(" ".join(worker_arguments(read(line))))
     assert (options.host, options.port, options.workers) == (None, None, 1)
     assert (options.access_log, options.limit_body, options.loop) == ("a", 5, "uvloop")
     assert options.ws_per_message_deflate
     assert (options.proxy_protocol, options.ssl_certfile, options.ssl_cert_reqs) == (True, "c.pem", "optional")
-    assert options.timeout_header is None
+    assert (options.ssl_handshake_timeout, options.timeout_header) == (2.5, None)

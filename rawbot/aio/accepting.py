@@ -5,12 +5,15 @@ nor which failed, nor can it end them. And it reads ahead, which before a TLS ha
 """
 
 import asyncio
+import errno
 import logging
+import math
 import socket
 from collections.abc import Callable
 
 from rawbot.aio.listen import Listen, Origin, peer_of
 from rawbot.aio.proxied import read_proxy_header, until_readable
+from rawbot.aio.quiet import Quiet
 from rawbot.errors import ProtocolError
 
 Connect = Callable[[Origin, str | None], asyncio.Protocol]
@@ -23,6 +26,10 @@ _ACCEPTS_PER_TURN = 64
 """Connections accepted in a row: those that are there already must not wait for a burst of new ones."""
 _REST = 1.0
 """Seconds until the next try when there are no descriptors left; connections wait in the kernel. asyncio's own."""
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""What asyncio's own accept loop calls out of system resource, and reports to the loop."""
+_TOLD_FOR = 60.0
+"""Seconds within which ten failed connections are told one by one, and the rest as a number: scanners make many."""
 
 log = logging.getLogger("rawbot")
 
@@ -113,6 +120,8 @@ class AcceptingServer:
         self._rest: asyncio.TimerHandle | None = None
         self._watching = False
         self._closed = False
+        self._told = Quiet(interval=_TOLD_FOR)
+        self._summing_up: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
@@ -132,12 +141,14 @@ class AcceptingServer:
             if self._rest is not None:
                 self._rest.cancel()
             self._sock.close()
+            self._sum_up(math.inf)
 
     def abort(self) -> None:
         """Close, and end the connections that are not through yet."""
         self.close()
         for task in self._waiting:
             task.cancel()
+        self._sum_up(math.inf)
 
     def _watch(self) -> None:
         self._rest = None
@@ -172,8 +183,16 @@ class AcceptingServer:
             self._watch()
 
     def _pause(self, error: OSError) -> None:
-        """Wait a little: the connection is still there, and would be reported without end."""
-        log.error("%s: cannot accept connections: %s", self._name, error.strerror)
+        """Wait a little: the connection is still there, and would be reported without end.
+
+        That nothing is left is reported as asyncio does it, so that a program makes room the same way.
+        """
+        if error.errno in _EXHAUSTED:
+            self._loop.call_exception_handler(
+                {"message": "socket.accept() out of system resource", "exception": error, "socket": self._sock}
+            )
+        else:
+            log.error("%s: cannot accept connections: %s", self._name, error.strerror)
         self._unwatch()
         self._rest = self._loop.call_later(_REST, self._watch)
 
@@ -182,10 +201,27 @@ class AcceptingServer:
             await self._acceptor.accept(sock)
         except (OSError, ProtocolError) as error:
             self.failed += 1
-            log.info("%s: a connection from %s did not get through: %s", self._name, peer or "-", _reason(error))
+            self._tell(peer, error)
         except Exception:
             self.failed += 1
             log.exception("%s: a connection could not be taken on", self._name)
+
+    def _tell(self, peer: str, error: Exception) -> None:
+        now = self._loop.time()
+        self._sum_up(now)
+        if self._told.admit(now):
+            log.info("%s: a connection from %s did not get through: %s", self._name, peer or "-", _reason(error))
+        elif self._summing_up is None and not self._closed:
+            # by then the interval is over: had another begun, its first failure would have summed up this one
+            self._summing_up = self._loop.call_later(_TOLD_FOR, self._sum_up, math.inf)
+
+    def _sum_up(self, now: float) -> None:
+        """Say how many were not told of, once their time is over."""
+        if held_back := self._told.summary(now):
+            log.info("%s: %d more connections did not get through", self._name, held_back)
+            if self._summing_up is not None:
+                self._summing_up.cancel()
+                self._summing_up = None
 
 
 def _reason(error: Exception) -> str:

@@ -60,6 +60,8 @@ class App:
         self._on_startup: list[Hook] = []
         self._on_shutdown: list[Hook] = []
         self._hooks_ran = False
+        self._ended = True
+        """Whether the last run, with its shutdown hooks, is over."""
 
     def add(self, path: str, endpoint: Endpoint, *, bot: Bot | None = None, max_body_size: int | None = None) -> None:
         """Let this endpoint answer on exactly this path, for this bot or the app's.
@@ -114,15 +116,14 @@ class App:
 
     async def shutdown(self) -> None:
         """Run the shutdown hooks, if the others ran. One that fails is logged, and the rest is run all the same."""
-        if not self._hooks_ran:
-            return
+        hooks = reversed(self._on_shutdown) if self._hooks_ran else ()
         self._hooks_ran = False
-        for hook in reversed(self._on_shutdown):
-            try:
-                async with asyncio.timeout(self.settings.timeouts.graceful):
-                    await _call(hook)
-            except Exception:
-                log.exception("a shutdown hook failed")
+        deadline = asyncio.get_running_loop().time() + self.settings.timeouts.hooks
+        try:
+            for hook in hooks:
+                await _attempt(hook, deadline)
+        finally:
+            self._ended = True
 
     def engine(self, loop: asyncio.AbstractEventLoop) -> Engine:
         """Start this app on a loop; for those who bring their own protocol, as `ASGIApp` does.
@@ -139,8 +140,9 @@ class App:
 
     def prepare(self, loop: asyncio.AbstractEventLoop) -> Engine:
         """Make the engine without starting it, for those who bind their sockets before. Raises as `engine` does."""
-        if self.running is not None:
+        if self.running is not None or not self._ended:
             raise StateError("this app runs already; to serve it on several sockets, share one protocol_factory")
+        self._ended = False
         self._engine = Engine(loop, self.routes, Client(policy=self._outgoing), self.settings)
         return self._engine
 
@@ -148,6 +150,14 @@ class App:
     def running(self) -> Engine | None:
         """The engine that it runs on at present."""
         return None if self._engine is None or self._engine.closed else self._engine
+
+
+async def _attempt(hook: Hook, deadline: float) -> None:
+    try:
+        async with asyncio.timeout_at(deadline):
+            await _call(hook)
+    except Exception:
+        log.exception("a shutdown hook failed")
 
 
 async def _call(hook: Hook) -> None:

@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Coroutine, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from rawbot.aio.observer import Observer
@@ -108,7 +109,7 @@ class Dispatcher:
         for attachment in event.attachments:
             attachment.fetch = self._fetch
         handler = self._bot.handler_for(event.kind)
-        job.began = self._loop.time()
+        job.began = perf_counter()
         try:
             result = None if handler is None else handler(event, event.reply)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever a handler raises ends its reply, not the server
@@ -134,7 +135,7 @@ class Dispatcher:
     def _end(self, job: "_Job", error: BaseException | None) -> None:
         """End the reply as the handler ended, and let the conversation go on."""
         if self._observers and job.began:
-            took = self._loop.time() - job.began
+            took = perf_counter() - job.began
             for observer in self._observers:
                 observer.handled(job.event, took, error)
         try:

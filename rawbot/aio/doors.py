@@ -13,6 +13,9 @@ from rawbot.http.heads import METHODS
 Dispatch = Callable[[Event], None]
 """Starts the handler for an event."""
 
+MAX_IDLE_BODY = 64 * 1024
+"""Bytes of a body that is read only to keep the connection, behind a request that no endpoint sees."""
+
 PING = Answer(Response(204, headers=((b"allow", b"GET, HEAD, OPTIONS, POST"),)))
 """What `OPTIONS *` is told, which asks the server as a whole (RFC 9110, section 9.3.7)."""
 
@@ -68,7 +71,8 @@ class Doors:
         """Return how many bytes the body of this request may have."""
         door = self.find(request.path)
         limit = None if door is None else door.route.max_body_size
-        return self._max_body_size if limit is None else limit
+        limit = self._max_body_size if limit is None else limit
+        return limit if turn_away(request, door) is None else min(limit, MAX_IDLE_BODY)
 
     def unsettled(self) -> int:
         """Count the conversations whose end the platforms have not fetched."""

@@ -4,15 +4,15 @@ Engine room. The protocols (`HttpProtocol`, `ASGIApp`) turn bytes into requests;
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
-from time import time
+from time import perf_counter, time
 from typing import cast
 
-from rawbot.aio.admission import Admission
+from rawbot.aio.admission import Admission, Budget
 from rawbot.aio.client import Client
+from rawbot.aio.cutting import cut_off
 from rawbot.aio.dispatcher import Dispatcher
 from rawbot.aio.doors import Dispatch, Door, Doors, turn_away
 from rawbot.aio.host import Connection, Transport
@@ -59,6 +59,8 @@ class Engine:
         self.connections: set[Connection] = set()
         self.time = loop.time
         self.now = time
+        self.stopwatch = perf_counter
+        self.bodies = Budget(settings.capacity.max_body_bytes)
         self.pending = 0
         """How many answers wait for the bot."""
         self._lag = Lag()
@@ -78,7 +80,6 @@ class Engine:
         self.body_limit = self._doors.body_limit
         self._ticking: asyncio.TimerHandle | None = None
         self._looking: asyncio.TimerHandle | None = None
-        self._emptied: asyncio.Event | None = None
         for route in routes:
             self._add(route)
         self.methods = self._doors.methods
@@ -115,8 +116,6 @@ class Engine:
             self._admission.release(address)
         for observer in self.observers:
             observer.closed()
-        if self._emptied is not None and not self.connections:
-            self._emptied.set()
 
     @property
     def crowded(self) -> bool:
@@ -142,6 +141,10 @@ class Engine:
         if isinstance(exchange, Answer) and exchange.error is not None:
             self._note_refused(door, exchange.error, now)
         return exchange, door
+
+    def cut(self, transport: Transport) -> None:
+        """Close at once, with nothing kept for the peer."""
+        cut_off(cast("asyncio.Transport", transport))
 
     def send_region(self, transport: Transport, region: FileRegion, on_end: Callable[[bool], None]) -> RegionSender:
         """Return what sends a file's region and closes it."""
@@ -250,16 +253,32 @@ class Engine:
         await self._outgoing.finish(self.timeouts.settle)
 
     async def close(self) -> None:
-        """Close every connection, after the answers that are owed; stop the clock and the client."""
+        """Close every connection, after the answers that are owed; stop the clock and the client.
+
+        Cancelling this closes the rest at once.
+        """
         if self.closed:
             return
         self.closed = True
-        self._emptied = asyncio.Event()
-        for connection in list(self.connections):
-            connection.close_when_idle()
-        if self.connections:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._emptied.wait(), FLUSH)
+        try:
+            await self._let_go()
+        finally:
+            self._end()
+            await self._client.aclose()
+
+    async def _let_go(self) -> None:
+        """Let what is under way arrive, a request that is coming in and a long answer that is going out among it."""
+        start = self.loop.time()
+        while self.connections:
+            for connection in list(self.connections):
+                connection.close_when_idle()
+            passed = self.loop.time() - start
+            unfinished = any(connection.unfinished for connection in self.connections)
+            if passed > (self.timeouts.graceful if unfinished else FLUSH):
+                return
+            await asyncio.sleep(0.02)
+
+    def _end(self) -> None:
         for connection in list(self.connections):
             connection.abort()
         self._outgoing.close()
@@ -269,7 +288,6 @@ class Engine:
         self.wheel.close()
         for observer in self.observers:
             observer.close()
-        await self._client.aclose()
 
     def close_idle(self) -> int:
         """Close the connections that nothing is under way on; return how many there were."""

@@ -5,7 +5,6 @@ apps in a process do not meet, and the library's global one is not touched.
 """
 
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import InfoMetricFamily
@@ -15,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from rawbot.aio.families import count_families, figure_families, gauge_families
 from rawbot.aio.tallies import Tallies
+from rawbot.aio.version import read_version
 from rawbot.aio.watched import Watched
 
 _OPEN_METRICS = "application/openmetrics-text"
@@ -30,7 +30,7 @@ class Exposition(Collector):
         self.registry = CollectorRegistry()
         self._tallies = tallies
         self._look = look
-        self._build = InfoMetricFamily("rawbot_build", "The version that runs.", {"version": _version()})
+        self._build = InfoMetricFamily("rawbot_build", "The version that runs.", {"version": read_version()})
         # With an Accept of ours, never the peer's: the library puts its version into the answer, or stumbles over it.
         self._text = choose_encoder("text/plain")
         self._open_metrics = choose_encoder(f"{_OPEN_METRICS}; version=1.0.0")
@@ -52,10 +52,3 @@ class Exposition(Collector):
             return ours
         ours += gauge_families(watched)
         return [*ours, *figure_families(watched.figures(), {family.name for family in ours})]
-
-
-def _version() -> str:
-    try:
-        return version("rawbot")
-    except PackageNotFoundError:  # run from a folder
-        return "unknown"

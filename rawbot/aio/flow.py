@@ -8,17 +8,24 @@ Flow control both ways: while the peer does not read our answers, none of its re
 owed, no more than `Capacity.read_ahead` bytes of its next requests are taken in.
 """
 
-from rawbot.aio.deadline import Deadlined
 from rawbot.aio.doors import Door
+from rawbot.aio.ending import Ending
 from rawbot.aio.host import Host, Sender, Transport
 from rawbot.aio.listen import Origin
-from rawbot.errors import ConfigError, ProtocolError, StateError
+from rawbot.aio.upgrading import shake_hands
+from rawbot.errors import ProtocolError
 from rawbot.exchange import Answer, Pending, Request, Response, Upgrade
 from rawbot.http.connection import HttpConnection, Phase
 from rawbot.http.forwarded import find_client
-from rawbot.http.peers import TrustedPeers
-from rawbot.http.responses import FAILED, SWITCHING, UNAVAILABLE, WITHOUT_CONTENT, refusal
-from rawbot.websocket.handshake import accept
+from rawbot.http.peers import TrustedPeers, plain_text
+from rawbot.http.responses import FAILED, SWITCHING, WITHOUT_CONTENT
+
+TURN = 16
+"""Pipelined requests that are answered in a row; then other connections have their turn. A read of 256 KiB may hold
+thousands of them."""
+
+LONGEST_WAIT = 86_400.0
+"""Seconds after which an answer is given at the latest, whatever an endpoint says: it may have said "for ever"."""
 
 FRESH = 1.0
 """Seconds within which the first request of a new connection is expected, even at shutdown."""
@@ -27,18 +34,16 @@ PLAIN = Origin("http", "", unix=False, trusted=TrustedPeers())
 """Where connections come from that a server of somebody else's has accepted."""
 
 
-class HttpFlow(Deadlined):
+class HttpFlow(Ending):
     """The server's side of one connection: what asyncio tells a protocol, and what the engine tells a connection."""
 
     __slots__ = (
-        "_advancing", "_began", "_connection", "_door", "_engine", "_eof", "_expected_by", "_given", "_observed",
-        "_origin", "_over", "_paused_reading", "_paused_writing", "_peer", "_pending", "_request", "_sender",
-        "_served", "_timed", "_told", "_transport",
+        "_advancing", "_began", "_connection", "_door", "_expected_by", "_given", "_observed", "_origin", "_peer",
+        "_pending", "_request", "_reserved", "_sender", "_served", "_timed", "_told", "_yielding",
     )  # fmt: skip
 
     def __init__(self, engine: Host, origin: Origin = PLAIN, peer: str | None = None) -> None:
         super().__init__(engine)
-        self._engine = engine
         self._origin = origin
         self._given = peer
         self._peer = ""
@@ -47,11 +52,9 @@ class HttpFlow(Deadlined):
         self._sender: Sender | None = None
         self._request: Request | None = None
         self._door: Door | None = None
-        self._paused_reading = False
-        self._paused_writing = False
-        self._eof = False
-        self._over = False
+        self._reserved = 0
         self._advancing = False
+        self._yielding = False
         self._timed: Phase | None = None
         self._served = 0
         self._expected_by = 0.0
@@ -64,7 +67,7 @@ class HttpFlow(Deadlined):
         self._transport = transport
         engine = self._engine
         peer = transport.get_extra_info("peername") if self._given is None else (self._given,)
-        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self._peer = plain_text(peer[0]) if isinstance(peer, tuple) else ""
         origin = self._origin
         self._told = origin.scheme != "http" or (bool(origin.trusted) and self._peer in origin.trusted)
         self._connection = HttpConnection(
@@ -89,14 +92,14 @@ class HttpFlow(Deadlined):
         if self._over:
             return
         if self._observed and not self._began:
-            self._began = self._engine.time()
+            self._began = self._engine.stopwatch()
         self._connection.receive_data(data)
         self._advance()
 
     def eof_received(self) -> bool:
         """Keep a half-closed connection for the answers that are owed; under TLS there is no such thing."""
         self._eof = True
-        if not self._over and (self._busy or self._paused_writing):
+        if not self._over and (self._busy or self._paused_writing or self._yielding):
             return self._transport.get_extra_info("sslcontext") is None
         self._close()
         return False
@@ -110,6 +113,7 @@ class HttpFlow(Deadlined):
             self._pending = None
         if self._sender is not None:
             self._sender.abort()
+        self._engine.bodies.give(self._reserved)
         self._drop_deadline()
         self._engine.forget(self, self._peer)
 
@@ -119,7 +123,7 @@ class HttpFlow(Deadlined):
         if self._sender is not None:
             self._sender.pause_writing()
         else:
-            self._set_deadline(self._engine.timeouts.write)
+            self._expect_progress()
 
     def resume_writing(self) -> None:
         """Go on with the requests that came in the meantime."""
@@ -137,8 +141,17 @@ class HttpFlow(Deadlined):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way."""
-        return not self._busy and not self._paused_writing and not self._over and self._connection.idle
+        """Whether nothing is under way, not even the first request of a new connection."""
+        if self._busy or self._paused_writing or self._over or not self._connection.idle:
+            return False
+        return self._served > 0 or self._engine.time() > self._expected_by
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something is under way that the peer would miss."""
+        if self._busy or self._transport.get_write_buffer_size():
+            return True
+        return not self._over and not self._connection.idle
 
     def on_deadline(self) -> None:
         """Do what is due, or look again later when the deadline has moved (the wheel)."""
@@ -146,8 +159,8 @@ class HttpFlow(Deadlined):
             return
         if self._pending is not None:
             self._deliver()
-        elif self._over or self._paused_writing or self._transport.is_closing():
-            self._transport.abort()
+        elif self._press_on():
+            return
         elif self._connection.idle:
             self._close()
         else:
@@ -162,7 +175,7 @@ class HttpFlow(Deadlined):
         if self._busy:
             self._eof = True
             self._deliver()
-        elif self._over or (self._connection.idle and (self._served or self._engine.time() > self._expected_by)):
+        elif self._over or self.idle:
             self._close()
 
     def abort(self) -> None:
@@ -183,7 +196,8 @@ class HttpFlow(Deadlined):
         """Answer the requests that are there, one after the other, for as long as none has to wait."""
         connection = self._connection
         self._advancing = True
-        while self._pending is None and self._sender is None and not self._paused_writing and not self._over:
+        left = TURN
+        while not (self._pending or self._sender or self._paused_writing or self._over or self._yielding):
             try:
                 request = connection.next_request()
             except ProtocolError as error:
@@ -195,9 +209,20 @@ class HttpFlow(Deadlined):
             self._exchange(request)
             if connection.idle and not self._eof:
                 break  # nothing more is there: the common case
+            left -= 1
+            if self._transport.is_closing():
+                break  # the peer is gone, and hears nothing of the rest
+            if not left:
+                self._yielding = True
+                self._engine.loop.call_soon(self._go_on)
         self._advancing = False
-        if self._paused_reading or connection.buffered > self._engine.capacity.read_ahead:
+        if self._paused_reading or self._reserved or connection.held > self._engine.capacity.read_ahead:
             self._throttle()
+
+    def _go_on(self) -> None:
+        """Have the next turn."""
+        self._yielding = False
+        self._advance()
 
     def _await_rest(self) -> None:
         """Set the absolute deadline of the phase that has begun; more bytes of the same phase do not move it."""
@@ -224,7 +249,12 @@ class HttpFlow(Deadlined):
         elif isinstance(exchange, Pending):
             self._await_bot(exchange, now)
         else:
-            self._upgrade(exchange, request, now)
+            if isinstance(exchange, Upgrade):
+                self._upgrade(exchange, request, now)
+            else:
+                what = f"the endpoint on {request.path} returned no exchange"
+                self._engine.note_failure(what, TypeError(type(exchange).__name__))
+                self._write(FAILED, now)
             return
         if exchange.event is not None and door is not None:
             door.dispatch(exchange.event)
@@ -238,17 +268,9 @@ class HttpFlow(Deadlined):
     def _upgrade(self, upgrade: Upgrade, request: Request, now: float) -> None:
         """Hand the transport to a WebSocket, with what came behind the request."""
         engine, door = self._engine, self._door
-        if engine.draining or door is None:
-            self._write(UNAVAILABLE, now)
-            return
-        try:
-            handshake = accept(request, upgrade, engine.websocket, engine.time())
-        except ProtocolError as error:
-            self._write(refusal(error), now)
-            return
-        except (ConfigError, StateError) as error:
-            engine.note_failure("a WebSocket cannot be opened", error)
-            self._write(FAILED, now)
+        handshake = shake_hands(engine, upgrade, request)
+        if isinstance(handshake, Response) or door is None:
+            self._write(handshake if isinstance(handshake, Response) else FAILED, now)
             return
         if self._observed:
             self._tell(SWITCHING, now)
@@ -268,7 +290,7 @@ class HttpFlow(Deadlined):
         engine = self._engine
         self._pending = pending
         engine.pending += 1
-        self._set_deadline(pending.deadline - now)
+        self._set_deadline(min(pending.deadline - now, LONGEST_WAIT))
         pending.attach(self._deliver)
         if engine.pending > engine.capacity.max_pending:
             self._deliver()  # as it is, if it was not ready
@@ -297,8 +319,9 @@ class HttpFlow(Deadlined):
             data = connection.send(response, now, close=last)
         except Exception as error:  # noqa: BLE001 - an endpoint of somebody else's may give anything
             engine.note_failure("a response cannot be written", error)
-            if response.region is not None:
-                response.region.close()
+            region = getattr(response, "region", None)
+            if region is not None:
+                region.close()
             response = FAILED
             data = connection.send(response, now, close=last)
         self._timed = None
@@ -341,8 +364,8 @@ class HttpFlow(Deadlined):
     def _tell(self, response: Response, now: float) -> None:
         """Tell the observers of an answer; a pipelined request begins when the answer before it is out."""
         engine, request = self._engine, self._request
-        took = engine.time() - self._began if self._began else 0.0
-        self._began = engine.time() if self._connection.buffered else 0.0
+        took = engine.stopwatch() - self._began if self._began else 0.0
+        self._began = engine.stopwatch() if self._connection.buffered else 0.0
         if request is not None:
             route = "" if self._door is None else self._door.path
             for observer in engine.observers:
@@ -354,39 +377,17 @@ class HttpFlow(Deadlined):
         self._transport.write(self._connection.refuse(error, self._engine.now()))
         self._finish(unread=True)
 
-    def _finish(self, *, unread: bool = False) -> None:
-        """Close in stages (RFC 9112, section 9.6): our side first, the rest when the peer has closed its own.
-
-        Closing at once while the peer still sends has the kernel answer with a reset, which takes the unread answer
-        from it. TLS has no half-closing: there it is waited for only when bytes are known to be `unread`.
-        """
-        if self._over:
-            return
-        transport = self._transport
-        half = transport.can_write_eof()
-        if self._eof or not (half or unread):
-            self._close()
-            return
-        self._over = True
-        if half:
-            transport.write_eof()
-        if self._paused_reading:
-            self._paused_reading = False
-            transport.resume_reading()
-        timeouts = self._engine.timeouts
-        self._set_deadline(timeouts.write if transport.get_write_buffer_size() else timeouts.linger)
-
-    def _close(self) -> None:
-        """Close when all is written; a peer that does not read is cut off, which asyncio's own close never does."""
-        self._over = True
-        self._transport.close()
-        self._set_deadline(self._engine.timeouts.write)
-
     def _throttle(self) -> None:
-        """Read on only as long as what was read is being answered."""
-        waiting = self._busy or self._paused_writing
-        full = waiting and self._connection.buffered > self._engine.capacity.read_ahead
-        if full != self._paused_reading and not self._over:
+        """Read on only as long as what was read is being answered, and as there is room for all that is held."""
+        connection, engine = self._connection, self._engine
+        beyond = max(0, connection.held - engine.capacity.read_ahead)
+        if self._over or not engine.bodies.take(beyond - self._reserved):
+            if not self._over:
+                self._refuse(ProtocolError("no room for a body", status=503, headers=((b"retry-after", b"1"),)))
+            return
+        self._reserved = beyond
+        full = beyond > 0 and (self._busy or self._paused_writing or self._yielding)
+        if full != self._paused_reading:
             self._paused_reading = full
             if full:
                 self._transport.pause_reading()

@@ -6,10 +6,11 @@ Engine room, pure: interfaces, so that neither file imports the other.
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from rawbot.aio.admission import Budget
 from rawbot.aio.doors import Dispatch, Door
 from rawbot.aio.observer import Observer
 from rawbot.aio.settings import Capacity, Timeouts
-from rawbot.aio.wheel import TimerWheel
+from rawbot.aio.wheel import Clock, TimerWheel
 from rawbot.errors import ProtocolError
 from rawbot.exchange import Channel, Exchange, FileRegion, Pending, Request, Response
 from rawbot.http.limits import Limits
@@ -77,6 +78,10 @@ class Connection(Protocol):
     def idle(self) -> bool:
         """Whether nothing is under way, so that closing it loses nothing."""
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether something is under way that the peer would miss."""
+
     def close_when_idle(self) -> None:
         """Close now, or right after the answer that is owed."""
 
@@ -111,13 +116,22 @@ class Host(Protocol):
     """Whether each answer is its connection's last."""
     closed: bool
     """Whether it serves no more."""
+    bodies: Budget
+    """Bytes of bodies that may still be taken in."""
 
     @property
     def crowded(self) -> bool:
         """Whether so many are being turned away that there is no time to tell them why."""
 
+    @property
+    def loop(self) -> Clock:
+        """What calls later."""
+
     def time(self) -> float:
         """Return the loop's time."""
+
+    def stopwatch(self) -> float:
+        """Return seconds that only differences of mean something; the loop's time is coarse on some loops."""
 
     def now(self) -> float:
         """Return Unix time."""
@@ -133,6 +147,9 @@ class Host(Protocol):
 
     def receive(self, request: Request, now: float) -> tuple[Exchange, Door | None]:
         """Route a request; return its exchange, and the door that it came to, if there is one."""
+
+    def cut(self, transport: Transport) -> None:
+        """Close at once, with nothing kept for the peer."""
 
     def send_region(self, transport: Transport, region: FileRegion, on_end: Callable[[bool], None]) -> Sender:
         """Return what sends a file's region and closes it."""

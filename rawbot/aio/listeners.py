@@ -10,10 +10,15 @@ import socket
 from collections.abc import Iterable, Sequence
 
 from rawbot.aio.accepting import AcceptingServer, Acceptor, Connect
+from rawbot.aio.cutting import limit_unread
 from rawbot.aio.listen import Listen, Origin, find_clash, make_origin, write_address
 from rawbot.aio.listening_sockets import Bound, open_sockets, refused
 from rawbot.aio.tls import TLS
 from rawbot.errors import ConfigError
+
+ACCEPTS_PER_TURN = 64
+"""What asyncio is told for a backlog: it accepts that often in a row, and when descriptors run out it does not stop at
+the first failure but reports each (CPython 3.11 to 3.13)."""
 
 
 class Listener:
@@ -53,6 +58,10 @@ class Listener:
         """How many connections did not get through their PROXY header or TLS handshake."""
         return self._server.failed if isinstance(self._server, AcceptingServer) else 0
 
+    def limit_unread(self, seconds: float) -> None:
+        """Have the kernel give up peers that acknowledge nothing for so long."""
+        limit_unread(self._sock, seconds)
+
     async def start_serving(self) -> None:
         """Accept connections. Raises `ConfigError` when somebody else has begun to listen there in the meantime."""
         backlog = self.listen.backlog
@@ -71,8 +80,9 @@ class Listener:
             self._server.start()
             return
         self._server = await self._loop.create_server(
-            lambda: self._connect(self.origin, None), sock=self._sock, backlog=backlog
+            lambda: self._connect(self.origin, None), sock=self._sock, backlog=ACCEPTS_PER_TURN
         )
+        self._sock.listen(backlog)  # which asyncio has just set to its own
 
     def close(self) -> None:
         """Accept no more, and remove the Unix socket's file. Connections go on, those in a TLS handshake too."""

@@ -4,6 +4,7 @@ A path is compared byte for byte as it was sent, without decoding and without pa
 URL and calls that one. An endpoint that answers below its path too, as files do, gets the rest to decode by itself.
 """
 
+import inspect
 from collections.abc import Iterator
 
 from rawbot.bot import Bot
@@ -50,6 +51,8 @@ class Routes:
             raise ConfigError(f"{path} has an endpoint already")
         if not all(method.isascii() and method.isprintable() and " " not in method for method in endpoint.methods):
             raise ConfigError(f"the endpoint for {path} takes a method that none can be")
+        if inspect.iscoroutinefunction(endpoint.receive):
+            raise ConfigError(f"the endpoint for {path} has an async receive; it returns a Pending to answer later")
         if bot is None and endpoint.needs_bot:
             raise ConfigError(f"no bot for {path}: give one to App or to add")
         if max_body_size is not None and max_body_size < 0:

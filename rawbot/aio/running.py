@@ -15,9 +15,11 @@ from typing import Any, Literal, cast, get_args
 
 from rawbot.aio.admin import make_admin
 from rawbot.aio.app import App
+from rawbot.aio.descriptors import allow_descriptors
 from rawbot.aio.importing import demand_no_import
 from rawbot.aio.listen import HOST, PORT, Listen
 from rawbot.aio.metrics import Metrics
+from rawbot.aio.quiet import Quiet
 from rawbot.aio.server import Server, serve
 from rawbot.aio.supervised import watch_supervisor
 from rawbot.aio.systemd import READY, STOPPING, notify, reloading
@@ -30,6 +32,13 @@ Loop = Literal["asyncio", "uvloop", "auto"]
 
 OnReady = Callable[[Server], None]
 
+SIGNAL_TURNS = 4
+"""Turns of the loop until a signal is heard: one for its byte in the loop's own pipe, one for our handler, and as many
+again, since the loops' orders differ. A start-up hook that does not wait leaves none before."""
+
+MAKE_ROOM_EVERY = 0.5
+"""Seconds: less than the second for which an accept loop that has failed rests, more than its reports in a row take."""
+
 
 def run(
     app: App,
@@ -40,7 +49,11 @@ def run(
     loop: Loop = "asyncio",
     on_ready: OnReady | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then stop gracefully; a second signal stops at once. SIGHUP reloads certificates.
+    """Serve until SIGINT or SIGTERM, then stop gracefully. SIGHUP reloads certificates while it serves.
+
+    A second signal stops at once, and so does the first while it still starts, which cancels the start-up hook that
+    runs; shutdown hooks get their `timeouts.hooks` seconds together all the same. The process is allowed as many
+    descriptors as its connections need, as far as the system lets it.
 
     Where to listen is given as to `serve`. At `admin`, an address of its own, `/healthz` and `/readyz` answer, and
     `/metrics` if the app has a `Metrics` among its observers. `on_ready(server)` is called once the sockets are
@@ -48,23 +61,32 @@ def run(
     is called within the import of a `rawbot serve` target.
     """
     demand_no_import()
+    places = listen or (Listen(host=host, port=port),)
+    allow_descriptors(app.settings.capacity.max_connections, places)
     with contextlib.suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=_loop_factory(loop)) as runner:
-        runner.run(_main(app, listen or (Listen(host=host, port=port),), admin, on_ready or announce))
+        runner.run(_main(app, places, admin, on_ready or announce))
 
 
 async def _main(app: App, listen: tuple[Listen, ...], admin: Listen | None, on_ready: OnReady) -> None:
     loop = asyncio.get_running_loop()
+    program = _Program(loop)
     async with contextlib.AsyncExitStack() as stack:
-        stopped = stack.enter_context(stop_signals())
+        stopped = stack.enter_context(stop_signals(starting=lambda: program.server is None))
+        stack.enter_context(_on_signal("SIGHUP", program.reload))
         if admin is not None:
             await stack.enter_async_context(serve(make_admin(app, metrics=_metrics_of(app)), admin))
         server = await stack.enter_async_context(serve(app, *listen))
-        stack.enter_context(_survival(loop, server))
-        stack.enter_context(_on_signal("SIGHUP", lambda: _reload(server)))
+        for _ in range(SIGNAL_TURNS):
+            await asyncio.sleep(0)
+        if stopped.is_set():  # and the start-up hook that was cancelled has gone on
+            return
+        program.server = server
+        stack.enter_context(program.survival())
         stack.callback(watch_supervisor(loop, stopped.set))
         on_ready(server)
         notify(READY)
         await stopped.wait()
+        program.stopping = True
         notify(STOPPING)
         if server.unfinished:
             log.info("stopping: %d answers are under way; the same again stops at once", server.unfinished)
@@ -82,13 +104,16 @@ def say_where(url: str) -> None:
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[asyncio.Event]:
-    """Set the event at the first SIGINT or SIGTERM, and cancel the current task at the second."""
+def stop_signals(*, starting: Callable[[], bool] = lambda: False) -> Iterator[asyncio.Event]:
+    """Set the event at the first SIGINT or SIGTERM, and cancel the current task at the second.
+
+    While it is `starting`, there is nothing to end gracefully, and the task is cancelled at the first.
+    """
     task = asyncio.current_task()
     stopped = asyncio.Event()
 
     def stop() -> None:
-        if stopped.is_set() and task is not None:
+        if task is not None and (stopped.is_set() or starting()):
             task.cancel()
         stopped.set()
 
@@ -120,27 +145,49 @@ def _on_signal(name: str, call: Callable[[], None]) -> Iterator[None]:
         signal.signal(number, before if before is not None else signal.SIG_DFL)
 
 
-@contextlib.contextmanager
-def _survival(loop: asyncio.AbstractEventLoop, server: Server) -> Iterator[None]:
-    """Let the loop report what nobody caught, and go on; make room when descriptors run out."""
+class _Program:
+    """What signals and the loop's own reports do to a server, once there is one."""
 
-    def report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.server: Server | None = None
+        self.stopping = False
+        self._loop = loop
+        self._room = Quiet(burst=1, interval=MAKE_ROOM_EVERY)
+        self._told = Quiet()
+
+    def reload(self) -> None:
+        """Do what SIGHUP asks for; nothing before it serves and while it drains, since nobody would notice."""
+        if self.server is not None and not self.stopping:
+            notify(reloading())
+            self.server.reload()
+            notify(READY)
+
+    @contextlib.contextmanager
+    def survival(self) -> Iterator[None]:
+        """Let the loop report what nobody caught, and go on; make room when descriptors run out."""
+        self._loop.set_exception_handler(lambda _, context: self._report(context))
+        try:
+            yield
+        finally:
+            self._loop.set_exception_handler(None)
+
+    def _report(self, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        log.error("%s", context.get("message"), exc_info=error)
         if isinstance(error, OSError) and "socket" in context and "accept" in str(context.get("message")):
-            log.error("%d idle connections were closed to make room", server.close_idle())
+            self._make_room(error)
+        else:
+            log.error("%s", context.get("message"), exc_info=error)
 
-    loop.set_exception_handler(report)
-    try:
-        yield
-    finally:
-        loop.set_exception_handler(None)
-
-
-def _reload(server: Server) -> None:
-    notify(reloading())
-    server.reload()
-    notify(READY)
+    def _make_room(self, error: OSError) -> None:
+        now = self._loop.time()
+        if self.server is None or not self._room.admit(now):
+            return
+        closed = self.server.close_idle()
+        if held_back := self._told.summary(now):
+            log.error("connections could not be accepted %d more times", held_back)
+        if self._told.admit(now):
+            reason = error.strerror or error
+            log.error("cannot accept connections: %s; %d idle connections were closed to make room", reason, closed)
 
 
 def _metrics_of(app: App) -> Metrics | None:

@@ -19,6 +19,7 @@ import logging
 import select
 from collections.abc import Callable, Iterator
 
+from rawbot.aio.cutting import cut_off
 from rawbot.errors import StateError
 from rawbot.exchange import FileRegion
 
@@ -134,7 +135,7 @@ class RegionSender:
             if error is not None:
                 log.error("a file cannot be sent", exc_info=error)
         if not sent:
-            self._transport.abort()
+            cut_off(self._transport)
         self._on_end(sent)
 
     async def _send(self) -> bool:

@@ -99,9 +99,11 @@ class Server:
         finally:
             for listener in self._listeners:
                 listener.abort()
-            await _turn()
-            await self._engine.close()
-            await self._app.shutdown()
+            try:
+                await _turn()
+                await self._engine.close()
+            finally:
+                await self._app.shutdown()
 
     async def _settle(self) -> None:
         self.drain()
@@ -131,12 +133,14 @@ async def serve(app: App, *listen: Listen, host: str = HOST, port: int = PORT) -
         listeners = await open_listeners(places, partial(HttpProtocol, engine), loop)
     except BaseException:
         await engine.close()
+        await app.shutdown()
         raise
     server = Server(app, engine, listeners)
     try:
         await app.startup()
         engine.start()
         for listener in listeners:
+            listener.limit_unread(app.settings.timeouts.write)
             await listener.start_serving()
         yield server
     finally:

@@ -32,6 +32,9 @@ class Timeouts:
     settle: float = 2.5
     """At shutdown, afterwards: for the platforms to fetch the last frame of each bubble; two polls of theirs."""
 
+    hooks: float = 10.0
+    """At shutdown, at last: for all shutdown hooks together."""
+
     def __post_init__(self) -> None:
         for field in fields(self):
             seconds = getattr(self, field.name)
@@ -53,11 +56,19 @@ class Capacity:
     """Answers that wait for the bot; one more is given at once, as it is then."""
     read_ahead: int = 64 * 1024
     """Bytes of pipelined requests that wait in memory while an answer is owed: as many as asyncio buffers of writes."""
+    max_body_bytes: int = 256 * 1024 * 1024
+    """Bytes of bodies on their way, all together, of each what is beyond `read_ahead`; else 503."""
     retry_after: int = 5
     """Seconds that a client which was turned away is asked to wait."""
 
     def __post_init__(self) -> None:
-        for name in ("max_connections", "max_connections_per_address", "max_requests_per_connection", "read_ahead"):
+        for name in (
+            "max_connections",
+            "max_connections_per_address",
+            "max_requests_per_connection",
+            "read_ahead",
+            "max_body_bytes",
+        ):
             count = getattr(self, name)
             if count is not None and count < 1:
                 raise ConfigError(f"capacity.{name} must be 1 or more")

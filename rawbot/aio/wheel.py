@@ -36,6 +36,9 @@ class Clock(Protocol):
     def call_at(self, when: float, callback: Callable[[], object], /) -> Handle:
         """Call it then."""
 
+    def call_soon(self, callback: Callable[..., object], /, *arguments: object) -> Handle:
+        """Call it in the next turn."""
+
 
 class TimerWheel:
     """Buckets of deadlines, `TICK` seconds each. Times are the clock's; `on_failure` hears what a deadline raises."""
@@ -83,7 +86,14 @@ class TimerWheel:
     def _schedule(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
-        self._handle = self._clock.call_at(self._due[0] * TICK, self._turn) if self._due else None
+        self._handle = self._clock.call_at(self._due[0] * TICK, self._come) if self._due else None
+
+    def _come(self) -> None:
+        """Let everything be read that came in the meantime: time is up only for those who were listened to.
+
+        When the loop was held, a timer is called before what waits in the kernel. The turn after the next one has read.
+        """
+        self._clock.call_soon(self._clock.call_soon, self._turn)
 
     def _turn(self) -> None:
         now = self._clock.time()

@@ -32,6 +32,11 @@ class ChunkedBody:
         self._wanted = 0
         self._trailers: FieldLines | None = None
 
+    @property
+    def size(self) -> int:
+        """How many bytes have come."""
+        return len(self._body)
+
     def receive(self, buffer: bytearray) -> bytes | None:
         """Take what belongs to the body from the front of the buffer; return the body once it is whole, else None."""
         if len(buffer) < self._wanted:

@@ -90,6 +90,11 @@ class HttpConnection:
         return len(self._buffer)
 
     @property
+    def held(self) -> int:
+        """How many bytes are held, of a body whose chunks are taken apart among them."""
+        return len(self._buffer) + (0 if self._chunks is None else self._chunks.size)
+
+    @property
     def idle(self) -> bool:
         """Whether nothing of a request is there and nothing is owed."""
         return self.phase is Phase.HEAD and not self._buffer

@@ -28,6 +28,11 @@ def plain(address: Address) -> Address:
     return address if mapped is None else mapped
 
 
+def plain_text(address: str) -> str:
+    """Return the usual spelling of what a socket says: an IPv4 address without IPv6 around it."""
+    return str(read_address(address) or address) if address.startswith("::ffff:") else address
+
+
 def read_address(text: str) -> Address | None:
     """Read an address, or return None for what is none. A zone ("fe80::1%eth0") only names our own interface: it goes.
 

@@ -16,6 +16,8 @@ from rawbot.http.targets import split_authority
 
 REMEMBERED = 512
 """Sections that are remembered, the latest ones; the lengths of a platform's callbacks vary by some hundred bytes."""
+SECRET = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
+"""Fields that are not remembered, with all that stands beside them: their values are not ours to keep."""
 MAX_REMEMBERED_SIZE = 1024
 """Bytes of the longest one that is remembered: all of them together hold 2 MiB at the most."""
 
@@ -48,12 +50,24 @@ def read_section(lines: bytes, modern: bool) -> HeaderSection:  # noqa: FBT001 -
     """Return what the lines say; `modern` is HTTP/1.1."""
     if len(lines) > MAX_REMEMBERED_SIZE:
         return _read(lines, modern=modern)
-    return _remembered(lines, modern)
+    try:
+        return _remembered(lines, modern)
+    except _SecretError as secret:
+        return secret.section
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _remembered(lines: bytes, modern: bool) -> HeaderSection:  # noqa: FBT001
-    return _read(lines, modern=modern)
+    section = _read(lines, modern=modern)
+    if any(name in SECRET for name, _ in section.fields):
+        raise _SecretError(section)  # which the cache does not keep
+    return section
+
+
+class _SecretError(Exception):
+    def __init__(self, section: HeaderSection) -> None:
+        super().__init__()
+        self.section = section
 
 
 def _read(lines: bytes, *, modern: bool) -> HeaderSection:

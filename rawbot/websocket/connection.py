@@ -42,7 +42,10 @@ MAX_CONTROL = 125
 """Bytes that a control frame may carry (RFC 6455, section 5.5)."""
 
 MAX_PONGS = 64
-"""Pings of one piece that are answered one by one; of more the last one is (RFC 6455, section 5.5.3)."""
+"""Pings of one piece that are answered one by one; of more the last one is, before each write (section 5.5.3)."""
+
+FRAME_SIZE = 4096
+"""Bytes for which a frame counts as one in `left`, and once more with each further so many: 1 MB may come as 1 KB."""
 
 WRITE_SIZE = 64 * 1024
 """Bytes after which `next_data` stops: what asyncio's transport buffers before it says that the peer is slow."""
@@ -79,8 +82,8 @@ class WebSocketConnection:
 
     __slots__ = (
         "_batch", "_began", "_buffer", "_close", "_extensions", "_frames", "_heard", "_inside", "_kind", "_message",
-        "_now", "_pinged", "_pongs", "_queue", "_queue_size", "_utf8", "client", "close_code", "deadline", "error",
-        "heard_end", "phase", "settings",
+        "_now", "_pinged", "_ponged", "_pongs", "_queue", "_queue_size", "_utf8", "client", "close_code", "deadline",
+        "error", "heard_end", "left", "phase", "settings",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +104,8 @@ class WebSocketConnection:
         """What the peer did wrong; `code` is the close code for it."""
         self.deadline = math.inf
         """When `tick` is to be called, at the latest."""
+        self.left: float = math.inf
+        """Frames that `next_message` may still take. Whoever has others to serve sets it before each turn."""
         self.client = client
         self._extensions = extensions
         self._buffer = bytearray()
@@ -113,6 +118,7 @@ class WebSocketConnection:
         self._queue_size = 0
         self._batch = min(WRITE_COUNT, settings.max_queue)
         self._pongs: list[bytes] = []
+        self._ponged = 0
         self._close = b""
         self._now = self._heard = now
         self._pinged: float | None = None
@@ -122,10 +128,12 @@ class WebSocketConnection:
     # In
 
     def receive_data(self, data: bytes, now: float) -> None:
-        """Take in what the peer sent; after the end it is thrown away."""
+        """Take in what the peer sent; after the end it is thrown away. Nothing at all only tells the time."""
         if self.phase is not Phase.CLOSED:
             self._now = now
             self._buffer += data
+            if data:
+                self._ponged = 0
 
     def receive_eof(self) -> None:
         """Note that nothing more will come; without a Close before, that is the end."""
@@ -134,13 +142,17 @@ class WebSocketConnection:
             self._move(Phase.CLOSED)
 
     def next_message(self) -> bytes | str | None:
-        """Return the next whole message, or None when it is not there. Control frames are seen to on the way."""
-        while self.phase is not Phase.CLOSED:
+        """Return the next whole message, or None when it is not there, or the `turn_is_over`.
+
+        Control frames are seen to on the way, and count like all others: a flood of them completes no message.
+        """
+        while self.phase is not Phase.CLOSED and not self.turn_is_over:
             try:
                 frame = self._next_frame()
                 if frame is None:
                     self._note_begin()
                     return None
+                self.left -= 1 + len(frame.data) // FRAME_SIZE
                 message = self._receive(frame)
             except ProtocolError as error:
                 self._blame(error)
@@ -150,6 +162,11 @@ class WebSocketConnection:
                 if message is not None and self.phase is Phase.OPEN:
                     return message
         return None
+
+    @property
+    def turn_is_over(self) -> bool:
+        """Whether nothing is `left` although there is more to look at."""
+        return self.left <= 0 and bool(self._buffer)
 
     # Out
 
@@ -188,6 +205,7 @@ class WebSocketConnection:
     def next_data(self) -> bytes:
         """Return the next bytes to write, `WRITE_SIZE` and a message at most, or b"" when nothing is left."""
         parts, self._pongs = self._pongs, []
+        self._ponged += len(parts)
         queue, size = self._queue, 0
         while queue and size < WRITE_SIZE:
             frame = queue.popleft()
@@ -324,7 +342,7 @@ class WebSocketConnection:
 
     def _receive_control(self, kind: "Opcode", data: bytes | bytearray | memoryview) -> None:
         if kind is _PING and self.phase is Phase.OPEN:
-            del self._pongs[MAX_PONGS - 1 :]
+            del self._pongs[max(MAX_PONGS - 1 - self._ponged, 0) :]
             self._pongs.append(Frame(_PONG, data).serialize(mask=self.client))
         if kind is not _CLOSE:
             return

@@ -21,7 +21,8 @@ from Crypto.Cipher import AES
 
 from rawbot.errors import ConfigError, ProtocolError
 from rawbot.wecom.crypto import CryptoError, ReceiveId, WeComCrypto, decode_key, unpad
-from rawbot.wecom.messages import UnknownEvent, decode_envelope, decode_message
+from rawbot.wecom.envelope import decode_envelope
+from rawbot.wecom.messages import UnknownEvent, decode_message
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 

@@ -33,6 +33,7 @@ from rawbot.exchange import (
 from rawbot.expiring import ExpiringDict
 from rawbot.wecom.crypto import RECEIVE_ID_ERROR, SIGNATURE_ERROR, CryptoError, ReceiveId, WeComCrypto
 from rawbot.wecom.deliveries import Deliveries
+from rawbot.wecom.envelope import decode_envelope, encode_envelope
 from rawbot.wecom.event_replies import EMPTY, EventReply
 from rawbot.wecom.figures import gather_figures
 from rawbot.wecom.media import MEDIA_LIFETIME, WeComAttachment
@@ -45,9 +46,7 @@ from rawbot.wecom.messages import (
     UserMessage,
     Video,
     contents,
-    decode_envelope,
     decode_message,
-    encode_envelope,
     encode_stream,
     strip_mention,
 )

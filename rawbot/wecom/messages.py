@@ -8,12 +8,13 @@ Layer 3. Source: developer.work.weixin.qq.com/document/path/100719 (messages), 1
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import orjson
 
 from rawbot.errors import ProtocolError
 from rawbot.wecom.crypto import PARSE_ERROR
+from rawbot.wecom.envelope import load_object
 
 Json = dict[str, Any]
 """A decoded JSON object: the codec is where `Any` ends."""
@@ -161,18 +162,9 @@ class UnknownEvent(Incoming):
 Message = UserMessage | Refresh | EnterChat | CardEvent | FeedbackEvent | UnknownEvent
 
 
-def decode_envelope(body: bytes) -> bytes:
-    """Return the `encrypt` field of a callback's body. Raises `ProtocolError` (-40002)."""
-    envelope = _loads(body, "the body")
-    encrypted = envelope.get("encrypt") or envelope.get("Encrypt")
-    if not isinstance(encrypted, str) or not encrypted.isascii():
-        raise ProtocolError("the body has no field encrypt", code=PARSE_ERROR)
-    return encrypted.encode()
-
-
 def decode_message(data: bytes) -> Message:
     """Return the message in a decrypted callback. Raises `ProtocolError` (-40002) when it is not one."""
-    raw = _loads(data, "the message")
+    raw = load_object(data, "the message")
     msgtype = _str(raw, "msgtype")
     sender = _dict(raw, "from")
     common = (
@@ -269,16 +261,6 @@ def encode_markdown(content: str) -> bytes:
     return orjson.dumps({"msgtype": "markdown", "markdown": {"content": content}})
 
 
-def encode_envelope(encrypted: bytes, signature: str, timestamp: int, nonce: str) -> bytes:
-    """Return the body of an encrypted reply: the four fields of doc 101033, the timestamp a number of seconds."""
-    return b'{"encrypt":"%b","msgsignature":"%b","timestamp":%d,"nonce":%b}' % (
-        encrypted,
-        signature.encode(),
-        timestamp,
-        orjson.dumps(nonce),
-    )
-
-
 _MENTION = re.compile(r"\A@\S+(?:\s+|\Z)")
 
 _CONTENTS: dict[str, Callable[[Json], Content]] = {
@@ -354,16 +336,6 @@ def _text_of(content: Content) -> str:
     if isinstance(content, Mixed):
         return "\n".join(filter(None, map(_text_of, content.items)))
     return ""
-
-
-def _loads(data: bytes, what: Literal["the body", "the message"]) -> Json:
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:  # its text quotes the document
-        raise ProtocolError(f"{what} is not JSON", code=PARSE_ERROR) from None
-    if not isinstance(value, dict):
-        raise ProtocolError(f"{what} is not a JSON object", code=PARSE_ERROR)
-    return value
 
 
 def _str(holder: Json, key: str) -> str:

@@ -73,6 +73,7 @@ class FakeHost:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, timeouts: Timeouts) -> None:
         self.timeouts = timeouts
+        self.loop = loop
         self.wheel = TimerWheel(loop, lambda error: self.note_failure("a deadline", error))
         self.time = loop.time
         self.now = time
@@ -83,6 +84,9 @@ class FakeHost:
 
     def forget(self, connection: object, address: str) -> None:
         self.forgotten.append((connection, address))
+
+    def cut(self, transport: FakeTransport) -> None:
+        transport.abort()
 
     def note_failure(self, what: str, error: Exception) -> None:
         assert what
@@ -149,7 +153,8 @@ async def on_stage(
         yield stage
     finally:
         stage.transport.abort()
-        await asyncio.sleep(0)
+        while not host.forgotten:  # noqa: ASYNC110 - what was read before is handed over in turns
+            await asyncio.sleep(0)
         assert host.forgotten == [(protocol, ADDRESS)]
         assert channel.calls.count("opened") == 1
         assert len(channel.codes) == 1

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -72,18 +73,88 @@ def test_without_descriptors_it_rests_and_goes_on(
     new_loop: NewLoop, trouble: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(accepting, "_REST", 0.05)
+    reported = []
 
     async def go():
         sock = Troubled(trouble, trouble)
         server = make_server(sock)
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context))
         started = loop.time()
         assert await ask_at(sock) == b"http - hello"
         assert loop.time() - started > 0.09
+        for context in reported:  # as asyncio's selector_events reports it
+            assert context["message"] == "socket.accept() out of system resource"
+            assert context["exception"].errno == trouble
+            assert context["socket"] is sock
         server.close()
 
     run(new_loop, go())
-    assert [record.getMessage() for record in caplog.records] == ["here: cannot accept connections: made up"] * 2
+    assert len(reported) == 2
+    assert caplog.records == []
+
+
+@each_loop
+def test_another_trouble_is_logged_and_it_goes_on_after_a_rest(
+    new_loop: NewLoop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(accepting, "_REST", 0.01)
+
+    async def go():
+        sock = Troubled(errno.EPERM)  # a firewall's, accept(2)
+        server = make_server(sock)
+        assert await ask_at(sock) == b"http - hello"
+        server.close()
+
+    run(new_loop, go())
+    assert [record.getMessage() for record in caplog.records] == ["here: cannot accept connections: made up"]
+
+
+def without(sock: socket.socket, number: int) -> None:
+    """Connect as often, and send what is no PROXY header."""
+    for _ in range(number):
+        with socket.create_connection(sock.getsockname()) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+
+
+@pytest.mark.parametrize("end", [AcceptingServer.close, AcceptingServer.abort])
+@each_loop
+def test_of_many_that_do_not_get_through_ten_are_told_and_then_their_number_at_the_latest_at_the_end(
+    new_loop: NewLoop, end: Callable[[AcceptingServer], None], caplog: pytest.LogCaptureFixture
+):
+    async def go():
+        sock = Troubled()
+        server = make_server(sock)
+        without(sock, 25)
+        await until(lambda: server.failed == 25)
+        assert len(caplog.records) == 10
+        end(server)
+
+    with caplog.at_level(logging.INFO, "rawbot"):
+        run(new_loop, go())
+    assert len(caplog.records) == 11
+    assert caplog.records[-1].getMessage() == "here: 15 more connections did not get through"
+
+
+@each_loop
+def test_the_number_is_told_when_its_time_is_over_also_if_nobody_else_comes(
+    new_loop: NewLoop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(accepting, "_TOLD_FOR", 0.2)
+
+    async def go():
+        sock = Troubled()
+        server = make_server(sock)
+        without(sock, 12)
+        await until(lambda: "more connections" in caplog.text)
+        without(sock, 1)
+        await until(lambda: server.failed == 13)
+        server.close()
+
+    with caplog.at_level(logging.INFO, "rawbot"):
+        run(new_loop, go())
+    assert sum("did not get through: " in record.getMessage() for record in caplog.records) <= 13
+    assert caplog.text.count("more connections") == 1
 
 
 @each_loop
@@ -91,6 +162,7 @@ def test_closing_ends_the_rest(new_loop: NewLoop):
     async def go():
         sock = Troubled(errno.EMFILE)
         server = make_server(sock)
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         with socket.create_connection(sock.getsockname()):
             await until(lambda: server._rest)
             server.close()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rawbot.aio.admission import Admission
+from rawbot.aio.admission import Admission, Budget, customer
 from rawbot.aio.settings import Capacity
 from rawbot.errors import ConfigError
 
@@ -36,7 +36,8 @@ class Admitting(RuleBasedStateMachine):
     @invariant()
     def the_count_is_right_and_nobody_who_left_is_remembered(self):
         assert self.admission.taken == len(self.inside)
-        assert self.admission._by_address == {a: self.inside.count(a) for a in self.inside if a}
+        counted = {customer(a): self.inside.count(a) for a in self.inside if a}
+        assert self.admission._by_address == counted
 
 
 TestAdmitting = Admitting.TestCase
@@ -63,3 +64,19 @@ def test_without_a_limit_by_address_only_the_sum_counts():
 def test_a_capacity_that_lets_nobody_in_is_refused(wrong: dict[str, int]):
     with pytest.raises(ConfigError, match=f"capacity.*{next(iter(wrong))}"):
         Capacity(**wrong)
+
+
+def test_the_addresses_of_one_ipv6_network_are_one_customers():
+    """RFC 6177: a customer gets 64 bits to choose from at least."""
+    admission = Admission(Capacity(max_connections_per_address=2))
+    assert [admission.admit(f"2001:db8::{n}") for n in range(3)] == [True, True, False]
+    assert admission.admit("2001:db8:0:1::1")
+    admission.release("2001:db8::ffff")
+    assert admission.admit("2001:db8::4")
+
+
+def test_a_budget_gives_no_more_than_it_has_and_takes_back():
+    budget = Budget(10)
+    assert [budget.take(6), budget.take(5), budget.take(4)] == [True, False, True]
+    budget.give(7)
+    assert budget.left == 7

@@ -129,7 +129,9 @@ def test_an_app_runs_once_at_a_time_and_again_when_it_has_ended():
             with pytest.raises(StateError, match="before it is served"):
                 app.add("/other", FakeEndpoint())
             await engine.close()
-        await app.aclose()
+            with pytest.raises(StateError, match="runs already"):
+                app.engine(asyncio.get_running_loop())  # its shutdown hooks are still to come
+            await app.aclose()
         assert not endpoint.drained
 
     asyncio.run(run())

@@ -1,21 +1,24 @@
 """rawbot/aio/asgi.py: called as the specification says (asgi.readthedocs.io), and under a real uvicorn."""
 
 import asyncio
-import contextlib
 import logging
+import math
 import socket
 import struct
 
 import pytest
-import uvicorn
+from asgi_hosting import HTTP, Hosting, hosted
 from fake_endpoint import PATH, FakeEndpoint, Waiting, connect, hang_up, make_app, make_event, read_response, until
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
+from rawbot.aio.app import App
 from rawbot.aio.asgi import ASGIApp, Message
+from rawbot.aio.observer import Observer
+from rawbot.aio.settings import Capacity, Timeouts
 from rawbot.bot import Bot
-from rawbot.errors import StateError
+from rawbot.errors import ProtocolError, StateError
 from rawbot.exchange import Answer, Pending, Request, Response
 from rawbot.http.limits import Limits
 
@@ -146,6 +149,139 @@ def test_a_body_is_refused_when_it_is_declared_too_long_or_becomes_it():
     assert len(endpoint.requests) == 3
 
 
+def test_a_length_of_any_length_is_too_long():
+    """int() gives up at 4,300 digits; a host should have refused that, and one may not have."""
+    never = {"type": "must not be asked for"}
+    assert once(FakeEndpoint(), never, headers=[(b"content-length", b"9" * 5000)])[0] == 413
+
+
+def test_a_body_may_come_in_any_number_of_parts():
+    parts = [{"type": "http.request", "body": b"%d" % (number % 10), "more_body": True} for number in range(3000)]
+    status, _, body = once(FakeEndpoint(), *parts, REQUEST, method="POST")
+    assert (status, body) == (200, b"POST  " + b"0123456789" * 300)
+
+
+def test_bodies_on_their_way_have_a_limit_together():
+    async def run():
+        asgi = make(FakeEndpoint(), capacity=Capacity(max_body_bytes=10))
+        part = {"type": "http.request", "body": b"abcd", "more_body": True}
+        declaring = Hosting(asgi, HTTP | {"headers": [(b"content-length", b"6")]})
+        coming = Hosting(asgi, HTTP, part)
+        await until(lambda: coming.asked == 2)
+        none, more = Hosting(asgi, HTTP, REQUEST), Hosting(asgi, HTTP, {"type": "http.request", "body": b"x"})
+        assert (await none.end())[0]["status"] == 200
+        start, _ = await more.end()
+        assert (start["status"], dict(start["headers"])[b"retry-after"]) == (503, b"1")
+        coming.say(part)
+        assert (await coming.end())[0]["status"] == 503
+        declaring.say(GONE)
+        await declaring.end()
+        again = Hosting(asgi, HTTP, {"type": "http.request", "body": b"0123456789"})
+        assert (await again.end())[1]["body"] == b"GET  0123456789"
+        assert asgi._engine.bodies.left == 10
+        await asgi.aclose()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("version", "fields"), [("1.1", {b"connection": b"close"}), ("1.0", {b"connection": b"close"}), ("2", {})]
+)
+def test_a_body_that_takes_too_long_is_not_waited_for(version: str, fields: dict[bytes, bytes]):
+    """RFC 9110, section 15.5.9; RFC 9113, section 8.2.2, has no fields of one hop."""
+    endpoint = FakeEndpoint()
+    part = {"type": "http.request", "body": b"ab", "more_body": True}
+    options = {"timeouts": Timeouts(body=0.02)}
+    status, found, body = once(endpoint, part, options=options, method="POST", http_version=version)
+    assert (status, body, endpoint.requests) == (408, b"Request Timeout\n", [])
+    assert {name: value for name, value in found.items() if name == b"connection"} == fields
+
+
+def test_a_route_may_have_a_limit_of_its_own():
+    async def run():
+        app = App(Bot(), limits=Limits(max_body_size=3))
+        app.add("/large", FakeEndpoint(), max_body_size=5)
+        app.add("/small", FakeEndpoint())
+        asgi = ASGIApp(app)
+        for path, size, status in (("/large", 5, 200), ("/large", 6, 413), ("/small", 3, 200), ("/small", 4, 413)):
+            sent = await call(asgi, {"type": "http.request", "body": b"x" * size}, path=path)
+            assert (path, size, sent[0]["status"]) == (path, size, status)
+        await asgi.aclose()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ([(b"host", b"Bot.Example:8080")], 200),
+        ([(b"host", b"evil.example")], 421),
+        ([(b"host", b"")], 421),
+        ([(b"host", b"bot.example:x")], 421),
+        ([(b"host", b"bot.example"), (b"host", b"bot.example")], 421),
+        ([], 421),
+    ],
+)
+def test_only_the_hosts_that_are_served_are_answered_for(fields: list[tuple[bytes, bytes]], status: int):
+    """RFC 9110, section 7.4."""
+    endpoint = FakeEndpoint()
+    assert once(endpoint, options={"hosts": ["bot.example"]}, headers=fields)[0] == status
+    assert len(endpoint.requests) == (status == 200)
+
+
+def test_an_ipv4_client_of_an_ipv6_socket_has_its_usual_address():
+    endpoint = FakeEndpoint()
+    for address in ("192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"):
+        once(endpoint, client=(address, 4711))
+    assert [request.peer for request in endpoint.requests] == ["192.0.2.1", "192.0.2.1", "2001:db8::1"]
+
+
+def test_the_scheme_is_the_host_s():
+    endpoint = FakeEndpoint()
+    once(endpoint, scheme="https")
+    once(endpoint)
+    assert [request.scheme for request in endpoint.requests] == ["https", "http"]
+
+
+def test_head_has_the_length_and_no_content():
+    status, fields, body = once(FakeEndpoint(), method="HEAD")
+    assert (status, fields[b"content-length"], body) == (200, b"5", b"")
+
+
+class Witness(Observer):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def answered(self, request: Request, route: str, response: Response, took: float, now: float) -> None:
+        assert 0 <= took < 60
+        assert now > 1e9
+        self.told.append((request.method, route, response.status))
+
+    def refused(self, error: ProtocolError, peer: str, now: float) -> None:
+        assert now > 1e9
+        self.told.append((error.status, peer))
+
+
+def test_observers_are_told_of_answers_and_of_refusals():
+    witness = Witness()
+    options = {"observers": [witness], "limits": Limits(max_body_size=3)}
+    once(FakeEndpoint(), options=options)
+    once(FakeEndpoint(), options=options, path="/else")
+    once(FakeEndpoint(), options=options, method="PUT")
+    once(FakeEndpoint(), options=options, headers=[(b"content-length", b"4")], client=("192.0.2.1", 4711))
+    once(FakeEndpoint(Waiting(0)), options=options)
+    once(FakeEndpoint(Waiting()), REQUEST, GONE, options=options)
+    assert witness.told == [
+        ("GET", PATH, 200),
+        ("GET", "", 404),
+        ("PUT", PATH, 405),
+        (413, "192.0.2.1"),
+        ("GET", PATH, 200),
+    ]
+
+
 def test_who_leaves_in_the_middle_of_the_body_is_not_answered():
     endpoint = FakeEndpoint()
     assert once(endpoint, {"type": "http.request", "body": b"ab", "more_body": True}, GONE) is None
@@ -153,8 +289,8 @@ def test_who_leaves_in_the_middle_of_the_body_is_not_answered():
 
 
 def test_a_scope_of_another_kind_is_our_own_mistake():
-    with pytest.raises(StateError, match="'websocket'"):
-        asyncio.run(call(make(FakeEndpoint()), type="websocket"))
+    with pytest.raises(StateError, match="'unknown'"):
+        asyncio.run(call(make(FakeEndpoint()), type="unknown"))
 
 
 # What waits for the bot
@@ -177,6 +313,36 @@ def test_a_waiting_answer_is_given_at_once_when_it_is_ready_and_at_its_deadline_
     assert once(FakeEndpoint(ready))[2] == b"ready"
     assert once(FakeEndpoint(Waiting(0.02)))[2] == b"late "
     assert once(FakeEndpoint(Waiting(-1)))[2] == b"late "
+
+
+@pytest.mark.parametrize("seconds", [1e12, math.inf])
+def test_an_answer_may_wait_for_ever_as_far_as_its_endpoint_goes(seconds: float):
+    waiting = Waiting(seconds)
+    assert once(FakeEndpoint(waiting), REQUEST, GONE) is None
+    assert waiting.pending[0].over
+
+
+def test_one_waiting_answer_too_many_is_given_at_once_as_it_is():
+    waiting = Waiting()
+
+    async def run():
+        asgi = make(FakeEndpoint(waiting), capacity=Capacity(max_pending=2))
+        first = [Hosting(asgi, HTTP, REQUEST) for _ in range(2)]
+        await until(lambda: len(waiting.pending) == 2)
+        assert (await Hosting(asgi, HTTP, REQUEST).end())[1]["body"] == b"late "
+        assert [hosting.sent for hosting in first] == [[], []]
+        first[0].say(GONE)
+        await first[0].end()
+        another = Hosting(asgi, HTTP, REQUEST)
+        await until(lambda: len(waiting.pending) == 4)
+        waiting.pending[1].wake()
+        waiting.pending[3].wake()
+        for hosting in (first[1], another):
+            assert (await hosting.end())[1]["body"] == b"late "
+        assert asgi._engine.pending == 0
+        await asgi.aclose()
+
+    asyncio.run(run())
 
 
 def test_a_waiting_answer_is_forgotten_when_the_peer_leaves():
@@ -260,20 +426,30 @@ def test_the_lifespan_starts_and_ends_the_engine():
     asyncio.run(run())
 
 
+def test_the_first_requests_start_the_engine_once_and_the_hooks_before():
+    endpoint = FakeEndpoint()
+    app = make_app(endpoint)
+    begun, go_on = [], asyncio.Event()
+
+    @app.on_startup
+    async def begin():
+        begun.append(endpoint.starts)
+        await go_on.wait()
+
+    async def run():
+        asgi = ASGIApp(app)
+        requests = [Hosting(asgi, HTTP, REQUEST) for _ in range(3)]
+        await until(lambda: begun)
+        go_on.set()
+        for hosting in requests:
+            assert (await hosting.end())[0]["status"] == 200
+        assert (begun, endpoint.starts) == ([0], 1)
+        await asgi.aclose()
+
+    asyncio.run(run())
+
+
 # Under uvicorn
-
-
-@contextlib.asynccontextmanager
-async def hosted(application: object, lifespan: str = "off"):
-    config = uvicorn.Config(application, port=0, log_config=None, lifespan=lifespan, ws="none", http="h11")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        await serving
 
 
 async def ask(port: int, *requests: bytes):

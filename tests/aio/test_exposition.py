@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scraping import OPEN_METRICS, busy_tallies, read
 
-from rawbot.aio import exposition as module
+from rawbot.aio import version as module
 from rawbot.aio.exposition import Exposition
 from rawbot.aio.tallies import Tallies
 

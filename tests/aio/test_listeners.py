@@ -70,6 +70,17 @@ def test_a_free_port_is_served_and_told(new_loop: NewLoop):
     run(new_loop, go())
 
 
+@each_loop
+def test_the_kernel_holds_as_many_connections_as_were_asked_for(new_loop: NewLoop):
+    async def go():
+        async with listening(Listen(port=0, backlog=77)) as [listener]:
+            # of a listening socket `tcpi_sacked` is its backlog (tcp_get_info in Linux, net/ipv4/tcp.c)
+            info = listener._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+            assert int.from_bytes(info[28:32], sys.byteorder) == 77
+
+    run(new_loop, go())
+
+
 @needs_ipv6
 @each_loop
 def test_port_0_is_the_same_free_port_on_every_address(new_loop: NewLoop):

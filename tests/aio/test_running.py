@@ -1,15 +1,17 @@
 """rawbot/aio/running.py: the program around a server, with real signals and a service manager's socket."""
 
 import asyncio
+import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,15 +28,18 @@ from fake_endpoint import (
     talk,
     until,
 )
+from proxy_headers import LOCAL
 
 from rawbot.aio.access_log import AccessLog
 from rawbot.aio.app import App
+from rawbot.aio.descriptors import SPARE
 from rawbot.aio.importing import importing
 from rawbot.aio.listen import Listen
 from rawbot.aio.metrics import Metrics
+from rawbot.aio.observer import Observer
 from rawbot.aio.running import run, stop_signals
 from rawbot.aio.server import Server
-from rawbot.aio.settings import Timeouts
+from rawbot.aio.settings import Capacity, Timeouts
 from rawbot.aio.systemd import NOTIFY_SOCKET
 from rawbot.bot import Bot
 from rawbot.errors import ConfigError, MissingExtraError
@@ -124,7 +129,7 @@ PROGRAM = """
     import asyncio
     from fake_endpoint import FakeEndpoint, FakeReply, make_app, make_event
     from rawbot.aio.running import run
-    from rawbot.aio.settings import Timeouts
+    from rawbot.aio.settings import Capacity, Timeouts
     from rawbot.bot import Bot
     from rawbot.exchange import Answer, Response
 
@@ -135,21 +140,26 @@ PROGRAM = """
         await asyncio.Event().wait()
 
     endpoint = FakeEndpoint(lambda *_: Answer(Response(200), event))
-    run(make_app(endpoint, bot=bot, timeouts=Timeouts(graceful=0.1)), port=0)
+    run(make_app(endpoint, bot=bot, timeouts=Timeouts(graceful=0.1), capacity=Capacity(max_connections=9)), port=0)
     print(event.reply.ended, endpoint.drained)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_program_says_where_it_listens_and_a_signal_ends_it_gracefully(number: signal.Signals):
+def start(program: str) -> "subprocess.Popen[str]":
+    """Run a program's text, which may use the tests' own modules."""
     path = os.pathsep.join((str(TESTS), str(TESTS.parent)))
-    program = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)],
         env=os.environ | {"PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_program_says_where_it_listens_and_a_signal_ends_it_gracefully(number: signal.Signals):
+    program = start(PROGRAM)
     try:
         line = program.stderr.readline()
         assert line.startswith("rawbot listens on http://127.0.0.1:")
@@ -195,30 +205,131 @@ def test_a_certificate_that_cannot_be_read_any_more_is_logged_and_the_old_one_st
     assert "the certificates are left as they were: TLS: no certificate in there.pem" in caplog.text
 
 
+@contextlib.contextmanager
+def hanging_up() -> Iterator[list[int]]:
+    """Stand at SIGHUP for the default action, which would end the process: the list tells when it were taken."""
+    taken: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, _: taken.append(number))
+    try:
+        yield taken
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+class Reopened(Observer):
+    """Counts how often it was asked to open its files again."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def reopen(self) -> None:
+        self.times += 1
+
+
+def test_sighup_ends_nothing_while_it_starts_or_drains_and_does_nothing_there():
+    bot, watch = Bot(), Reopened()
+    endpoint, _ = make_bubble(bot)
+    app = make_app(endpoint, bot=bot, observers=[watch], timeouts=Timeouts(graceful=0.2))
+
+    @app.on_startup
+    async def hook():
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.01)
+
+    async def course(server: Server):
+        assert watch.times == 0
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: watch.times == 1)
+        await talk(server.port, POST, eof=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: endpoint.drained)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.01)
+
+    with hanging_up() as taken:
+        run_until_stopped(app, course)
+    assert taken == []
+    assert watch.times == 1
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Return the socket on which a service manager hears this process."""
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        sock.setblocking(False)
+        monkeypatch.setenv(NOTIFY_SOCKET, path)
+        yield sock
+
+
+PROXIED = Listen(port=0, proxy_protocol=True, forwarded_allow_ips="*")
+
+
+async def sleeps() -> None:
+    await asyncio.sleep(60)
+
+
+async def sleeps_on() -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(60)
+
+
+def does_not_wait() -> None:
+    pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("goes_on", [sleeps, sleeps_on, does_not_wait])
+@pytest.mark.parametrize(
+    ("place", "loop"),
+    [(Listen(port=0), "asyncio"), (PROXIED, "asyncio"), (Listen(port=0), "uvloop"), (PROXIED, "uvloop")],
+)
+def test_a_signal_while_it_starts_stops_it_at_once_and_nobody_hears_that_it_is_ready(
+    number: signal.Signals, goes_on: Callable[[], object], place: Listen, loop: str, manager: socket.socket
+):
+    app = make_app(FakeEndpoint())
+    done: list[str] = []
+
+    @app.on_startup
+    def hook():
+        os.kill(os.getpid(), number)
+        return goes_on()
+
+    @app.on_shutdown
+    def undo():
+        done.append("undone")
+
+    started = time.monotonic()
+    # a second signal is sent should it be served nevertheless
+    run(app, place, loop=loop, on_ready=lambda _: (done.append("ready"), os.kill(os.getpid(), number)))
+    with pytest.raises(BlockingIOError):
+        manager.recv(100)
+    assert done == ["undone"]
+    assert time.monotonic() - started < 5
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 # What a service manager hears
 
 
-def test_a_service_manager_hears_when_it_is_ready_reloads_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.setblocking(False)
-        monkeypatch.setenv(NOTIFY_SOCKET, str(tmp_path / "notify"))
-        heard: list[str] = []
+def test_a_service_manager_hears_when_it_is_ready_reloads_and_stops(manager: socket.socket):
+    heard: list[str] = []
 
-        async def hear(word: str):
-            async with asyncio.timeout(5):
-                while word not in "".join(heard):
-                    heard.append((await asyncio.get_running_loop().sock_recv(manager, 4096)).decode())
+    async def hear(word: str):
+        async with asyncio.timeout(5):
+            while word not in "".join(heard):
+                heard.append((await asyncio.get_running_loop().sock_recv(manager, 4096)).decode())
 
-        async def course(_: Server):
-            await hear("READY=1")
-            os.kill(os.getpid(), signal.SIGHUP)
-            await hear("RELOADING=1\nMONOTONIC_USEC=")
-            heard.clear()
-            await hear("READY=1")
+    async def course(_: Server):
+        await hear("READY=1")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await hear("RELOADING=1\nMONOTONIC_USEC=")
+        heard.clear()
+        await hear("READY=1")
 
-        run_until_stopped(make_app(FakeEndpoint()), course)
-        assert manager.recv(4096) == b"STOPPING=1"
+    run_until_stopped(make_app(FakeEndpoint()), course)
+    assert manager.recv(4096) == b"STOPPING=1"
 
 
 # The admin address
@@ -261,7 +372,7 @@ def test_what_nobody_caught_is_logged_and_the_server_goes_on(caplog: pytest.LogC
         asyncio.get_running_loop().call_soon(lambda: 1 / 0)
         assert b"200 OK" in await talk(server.port, LAST)
 
-    run_until_stopped(make_app(FakeEndpoint()), course)
+    run_until_stopped(make_app(FakeEndpoint(), capacity=Capacity(max_connections=9)), course)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "ZeroDivisionError" in caplog.text
 
@@ -283,7 +394,80 @@ def test_when_descriptors_run_out_idle_connections_give_way(caplog: pytest.LogCa
         assert b"200 OK" in await talk(server.port, LAST)
 
     run_until_stopped(make_app(FakeEndpoint()), course)
-    assert "1 idle connections were closed to make room" in caplog.text
+    assert "Too many open files; 1 idle connections were closed to make room" in caplog.text
+
+
+def test_that_descriptors_run_out_is_not_told_each_time(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    """As if each report came another second, and minutes went by after thirty."""
+    ticks = iter([float(second) for second in range(30)] + [100.0])
+
+    async def course(_: Server):
+        loop = asyncio.get_running_loop()
+        error = OSError(24, "Too many open files")
+        for tick in ticks:
+            with monkeypatch.context() as patch:
+                patch.setattr(loop, "time", lambda tick=tick: tick)
+                for _ in range(64):
+                    loop.call_exception_handler({"message": "socket.accept()", "exception": error, "socket": None})
+
+    run_until_stopped(make_app(FakeEndpoint(), capacity=Capacity(max_connections=9)), course)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 12
+    assert said[10] == "connections could not be accepted 20 more times"
+
+
+SHORT = """
+    import resource
+    from fake_endpoint import FakeEndpoint, make_app
+    from rawbot.aio.listen import Listen
+    from rawbot.aio.running import run
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
+    run(make_app(FakeEndpoint()), Listen(port=0, {options}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "first"), [("", b""), ("proxy_protocol=True, forwarded_allow_ips='*'", LOCAL)], ids=["plain", "proxied"]
+)
+def test_with_too_few_descriptors_all_are_served_in_turn_and_the_log_stays_short(options: str, first: bytes):
+    program = start(SHORT.format(options=options))
+    try:
+        lines = [program.stderr.readline(), program.stderr.readline()]
+        assert lines[0].startswith("this process may open 48 files, and 10000 connections may need ")
+        with contextlib.ExitStack() as stack:
+            address = ("127.0.0.1", int(lines[1].rpartition(":")[2]))
+            clients = [stack.enter_context(socket.create_connection(address, timeout=20)) for _ in range(60)]
+            for client in clients:
+                client.sendall(first + GET)
+            for client in clients:
+                assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        program.send_signal(signal.SIGTERM)
+        out, err = program.communicate(timeout=20)
+        assert (out, program.returncode) == ("", 0)
+        told = err.splitlines()
+        assert 1 <= len(told) <= 10
+        assert all("Too many open files" in line and "closed to make room" in line for line in told)
+    finally:
+        program.kill()
+        program.communicate()
+
+
+def test_a_program_is_allowed_as_many_descriptors_as_its_connections_need():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = []
+
+    async def course(_: Server):
+        allowed.append(resource.getrlimit(resource.RLIMIT_NOFILE))
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        run_until_stopped(make_app(FakeEndpoint(), capacity=Capacity(max_connections=300)), course)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert allowed == [(300 + SPARE, hard)]
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "auto"])

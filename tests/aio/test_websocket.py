@@ -11,7 +11,7 @@ from fake_transport import FakeTransport
 from websocket_frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Sent, close, frame
 
 from rawbot.aio.settings import Timeouts
-from rawbot.aio.websocket_flow import MIN_PROGRESS
+from rawbot.aio.websocket_flow import MIN_PROGRESS, TURN
 from rawbot.aio.wheel import TICK
 from rawbot.exchange import Event
 
@@ -386,6 +386,217 @@ def test_a_close_that_is_not_answered_ends_in_its_time_whatever_else_is_said():
 
     stage = run(play, close_timeout=BRIEF)
     assert (stage.channel.received, stage.channel.codes) == ([], [1006])
+
+
+# Turns
+
+READ = 256 * 1024
+"""What asyncio reads at once."""
+
+
+async def until_through(stage: Stage) -> list[Sent]:
+    """Let it have its turns; return what was sent."""
+    sent = stage.sent()
+    while stage.protocol._yielding:
+        await asyncio.sleep(0)
+        sent += stage.sent()
+    return sent
+
+
+def ring(stage: Stage) -> None:
+    """Have its deadline come now."""
+    stage.host.wheel.discard(stage.protocol, stage.protocol._bucket)
+    stage.protocol.on_deadline()
+
+
+def test_one_read_full_of_messages_leaves_the_loop_to_others_and_keeps_the_order():
+    texts = [b"%d" % n for n in range(10 * TURN + 1)]
+
+    async def play(stage: Stage) -> None:
+        heard = []
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: heard.append(len(stage.channel.received)))
+        stage.feed(b"".join(frame(TEXT, text) for text in texts))
+        loop.call_soon(lambda: heard.append(len(stage.channel.received)))
+        sent = await until_through(stage)
+        assert heard == [TURN, 2 * TURN]
+        assert [echo.payload for echo in sent] == texts
+        assert stage.channel.received == [text.decode() for text in texts]
+
+    run(play)
+
+
+@pytest.mark.parametrize(
+    "kind", [frame(PING), frame(PONG), frame(CONT, fin=False)], ids=["pings", "pongs", "empty fragments"]
+)
+def test_a_flood_of_frames_that_say_nothing_leaves_the_loop_to_others_too(kind: bytes):
+    async def play(stage: Stage) -> None:
+        stage.feed(frame(TEXT, b"a", fin=False) + kind * (READ // len(kind)))
+        turns, left = 0, len(stage.protocol._connection._buffer)
+        while stage.protocol._yielding:
+            assert not stage.transport.reading
+            await asyncio.sleep(0)
+            turns += 1
+            before, left = left, len(stage.protocol._connection._buffer)
+            assert 0 < before - left <= TURN * len(kind)
+        assert turns == READ // len(kind) // TURN
+        assert stage.transport.reading
+        assert len(stage.said()) <= 2 * TURN + turns
+        stage.feed(frame(CONT, b"b"))
+        assert stage.said() == [b"ab"]
+
+    run(play)
+
+
+def test_while_what_was_read_is_not_through_no_more_is_read():
+    wire = frame(TEXT, b"x") * (4 * TURN)
+
+    async def play(stage: Stage) -> None:
+        for _ in range(5):
+            stage.feed(wire)
+            assert not stage.transport.reading
+            assert len(stage.protocol._connection._buffer) < len(wire)
+            stage.feed(frame(TEXT, b"last"))  # a transport may have had it at hand
+            assert len(stage.channel.received) % (4 * TURN + 1) == TURN
+            sent = await until_through(stage)
+            assert stage.transport.reading
+            assert len(stage.protocol._connection._buffer) == 0
+            assert [echo.payload for echo in sent] == [b"x"] * (4 * TURN) + [b"last"]
+
+    run(play)
+
+
+def test_a_peer_that_stops_reading_between_turns_is_waited_for_and_loses_nothing():
+    payloads = [b"%05d" % n + b"x" * 3000 for n in range(3 * TURN)]
+
+    async def play(stage: Stage) -> None:
+        stage.feed(b"".join(frame(BINARY, payload) for payload in payloads))
+        said = []
+        while len(said) < len(payloads):
+            await asyncio.sleep(0)
+            assert len(stage.transport.written) < 5 * stage.transport.HIGH_WATER
+            said += stage.said()
+        assert said == payloads
+        await asyncio.sleep(0)
+        assert stage.transport.reading
+
+    run(play, stuck=True)
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_what_was_read_before_the_connection_broke_reaches_the_channel_in_turns(stuck: bool):  # noqa: FBT001 - a state
+    texts = [b"%d" % n + b"x" * 1000 for n in range(5 * TURN)]
+
+    async def play(stage: Stage) -> None:
+        stage.feed(b"".join(frame(TEXT, text) for text in texts))
+        assert len(stage.channel.received) <= TURN
+        stage.transport.abort()
+        stage.protocol.close_when_idle()
+        await stage.lost()
+        assert stage.channel.received == [text.decode() for text in texts]
+        assert stage.channel.calls[-1] == "closed"
+
+    stage = run(play, stuck=stuck, max_queue=20)
+    assert (stage.channel.codes, stage.host.refusals) == ([1006], [])
+
+
+def test_what_was_read_before_the_peer_half_closed_reaches_the_channel():
+    async def play(stage: Stage) -> None:
+        stage.feed(frame(TEXT, b"x") * (3 * TURN))
+        assert not stage.protocol.eof_received()
+        stage.transport.close()  # as asyncio does then
+        await stage.lost()
+        assert stage.channel.received == ["x"] * (3 * TURN)
+
+    assert run(play).channel.codes == [1006]
+
+
+def test_a_close_behind_many_messages_is_heard_even_when_the_connection_breaks():
+    async def play(stage: Stage) -> None:
+        stage.feed(frame(TEXT, b"x") * (3 * TURN) + close(4001) + frame(TEXT, b"never seen") * TURN)
+        stage.transport.abort()
+        await stage.lost()
+        assert stage.channel.received == ["x"] * (3 * TURN)
+
+    assert run(play).channel.codes == [4001]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_an_abort_between_turns_ends_it_at_once(broken: bool):  # noqa: FBT001 - a state
+    async def play(stage: Stage) -> None:
+        stage.feed(frame(TEXT, b"x") * (100 * TURN))
+        if broken:
+            stage.transport.abort()
+            await asyncio.sleep(0)
+            assert stage.protocol._yielding
+        stage.protocol.abort()
+        await stage.lost()
+        heard = len(stage.channel.received)
+        assert heard <= 3 * TURN
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(stage.channel.received) == heard
+
+    assert run(play).channel.codes == [1006]
+
+
+def test_a_channel_that_closes_or_fails_between_turns_hears_no_more():
+    async def closes(stage: Stage) -> None:
+        stage.feed(frame(TEXT, b"x") * (3 * TURN) + close(1000))
+        stage.channel.closing = (1000, "done")
+        stage.channel.say()
+        sent = await until_through(stage)
+        assert [s.payload for s in sent] == [b"x"] * TURN + [b"\x03\xe8done"]
+        assert stage.transport.closing
+
+    async def fails(stage: Stage) -> None:
+        stage.feed(frame(TEXT, b"x") * (3 * TURN))
+        stage.channel.fault = "to_send"
+        stage.channel.say()
+        assert stage.transport.reading
+        assert code_of((await until_through(stage))[-1]) == 1011
+
+    for play, code in ((closes, 1000), (fails, 1006)):
+        stage = run(play)
+        assert (stage.channel.received, stage.channel.codes) == (["x"] * TURN, [code])
+
+
+def test_the_time_between_turns_is_not_held_against_the_peer_but_a_flood_does_not_stretch_a_message():
+    """The host's clock jumps instead of turns that take long."""
+
+    async def play(stage: Stage) -> None:
+        ahead = 0.0
+        loop = asyncio.get_running_loop()
+        stage.host.time = lambda: loop.time() + ahead
+        stage.feed(frame(TEXT, b"x") * (2 * TURN) + frame(TEXT, b"a", fin=False))
+        ahead = 100.0
+        ring(stage)
+        await until_through(stage)
+        assert stage.protocol._connection.phase.name == "OPEN"
+        stage.feed(frame(CONT, fin=False) * (2 * TURN) + frame(CONT, b"b") + frame(TEXT, b"c", fin=False))
+        ahead = 200.0
+        ring(stage)
+        await until_through(stage)
+        assert stage.channel.received[-1] == "ab"
+        stage.feed(frame(CONT, fin=False) * (3 * TURN))
+        ahead = 300.0
+        assert code_of((await until_through(stage))[-1]) == 1008
+
+    stage = run(play)
+    assert stage.host.refusals == [1008]
+
+
+def test_a_close_that_is_not_answered_ends_in_its_time_between_turns_too():
+    async def play(stage: Stage) -> None:
+        stage.feed(frame(TEXT, b"x") * (100 * TURN))
+        stage.protocol.close_when_idle()
+        loop = asyncio.get_running_loop()
+        stage.host.time = lambda: loop.time() + 100.0
+        ring(stage)
+        assert stage.transport.aborted
+        await stage.lost()
+
+    assert run(play).channel.codes == [1006]
 
 
 # A peer that does not read

@@ -30,6 +30,9 @@ class Clock:
     def time(self):
         return self.now
 
+    def call_soon(self, call: Callable[..., object], *arguments: object):
+        call(*arguments)
+
     def call_at(self, when: float, call: Callable[[], object]):
         self.handles.append(Handle(when, call))
         return self.handles[-1]

@@ -4,6 +4,7 @@ The server is a process of its own, with the benchmark's abusers and bystanders 
 in stock, all that `http_corpus` knows to be broken is sent.
 """
 
+import asyncio
 import functools
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 import http_corpus
 import pytest
 
+import rawbot
 from benchmarks import __main__, abuse
 from benchmarks.abuse import Cost, Found, Round, judge_round, judge_rounds, run_crowd, run_round
 from benchmarks.abused import State, Terms
@@ -26,10 +28,14 @@ ROOM = 16 * 1024 * 1024
 """Bytes that a server may take for good when it is abused for the first time; a second round is the benchmark's."""
 TURN = 0.05
 """Seconds of CPU time for which one client may keep all others waiting: their own answers take a thousandth of it."""
+PATIENCE = 20.0
+"""Seconds after which an answer has been waited for in vain."""
 LINES = 20
 """Log lines, from warnings on, that one kind of abuse may cause in a second."""
 
 BROKEN = tuple(data for data, _ in http_corpus.BAD.values())
+FEW = {"leave unread": 1, "read slowly": 10, "read file slowly": 10}
+"""A second of CPU time each, or megabytes in the kernel: as many as in the benchmark would take too long."""
 ENDED_IN_TIME = (
     "drip head", "drip body", "drip chunks", "fill body", "await continue", "say nothing", "fall silent",
     "speak nonsense", "send huge head", "send huge body", "send empty lines",
@@ -45,7 +51,7 @@ def siege() -> Iterator[Siege]:
 
 @pytest.fixture(scope="module")
 def taken(siege: Siege) -> Round:
-    return run_round(siege, SECONDS, nonsense=BROKEN)
+    return run_round(siege, SECONDS, widths=FEW, nonsense=BROKEN)
 
 
 def test_every_normal_request_is_answered_rightly(taken: Round):
@@ -89,7 +95,18 @@ def test_nothing_is_logged_as_an_error(taken: Round):
     assert taken.state.errors == ()
 
 
-@pytest.mark.parametrize("name", ["pipeline", "push ahead", "leave unread", "send tiny chunks", "send heavy json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pipeline",
+        "push ahead",
+        "leave unread",
+        "send tiny chunks",
+        "send small chunks",
+        "send heavy json",
+        "stream body",
+    ],
+)
 def test_no_single_client_holds_the_loop(name: str, siege: Siege):
     siege.settle()
     siege.try_alone(name, 0.8)
@@ -110,6 +127,24 @@ def test_a_crowd_takes_no_place_from_those_who_have_one_and_leaves_nothing():
     assert judge_round("crowd", taken) == []
     assert taken.outcome.tallies["stand in the door"].statuses[503]
     assert taken.seen.sent > 40
+
+
+@pytest.mark.parametrize("count", [15, 16, 17, 1000])
+def test_who_has_said_all_gets_the_answers_to_all_though_others_have_their_turn_in_between(count: int):
+    """RFC 9112, section 9.3.2 and 9.6: a client that closes its side waits for what it has asked for."""
+
+    async def run() -> bytes:
+        app = rawbot.App(rawbot.Bot())
+        async with asyncio.timeout(PATIENCE), rawbot.serve(app, port=0) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * count)
+            writer.write_eof()
+            said = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+        return said
+
+    assert asyncio.run(run()).count(b"HTTP/1.1 404 ") == count
 
 
 # The verdict

@@ -4,6 +4,7 @@ The server is a process of its own, so that its memory can be looked at from out
 """
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ SLOW = {
 TERMS = Terms(short(1.2, keep_alive=1.2))
 SECONDS = 1.0
 """Less than the shortest time-out, so that each of the thousand is there from the beginning to the end."""
+ANNOUNCED = 300
+"""Connections that say they will send a megabyte, and send nothing."""
 APIECE = 16 * 1024
 """Bytes that one of them may cost: four times what `Capacity` says of an idle connection, as a request is in work."""
 
@@ -50,6 +53,18 @@ def test_a_thousand_slow_connections_cost_the_others_nothing_and_are_gone_in_tim
     for name in SLOW.keys() - {"read file slowly"}:
         assert not outcome.tallies[name].ends[KEPT], name
         assert outcome.tallies[name].statuses.keys() <= {100, 408}
+
+
+def test_bodies_that_are_only_announced_take_no_room_from_those_that_are_sent(siege: Siege):
+    """A hundred bytes must not hold a megabyte's room: else 256 announcements keep every callback out."""
+    head = b"POST /echo HTTP/1.1\r\nHost: bot\r\n%b\r\n\r\n"
+    fields = (b"Content-Length: %d" % MEGABYTE, b"Transfer-Encoding: chunked")
+    with contextlib.ExitStack() as stack:
+        for number in range(ANNOUNCED):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", siege.port)))
+            client.sendall(head % fields[number % 2])
+        seen = siege.stand_by(0.5)
+    assert (seen.wrong, seen.lost) == ([], 0)
 
 
 def test_megabytes_of_pipelined_requests_whose_answers_nobody_reads_stay_outside(siege: Siege):

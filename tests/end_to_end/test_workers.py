@@ -45,9 +45,9 @@ def ask(port: int) -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def serving(target: Path, *options: str) -> Iterator[tuple[object, int]]:
+def serving(target: Path, *options: str, **environ: str) -> Iterator[tuple[object, int]]:
     """Serve on a free port; yield the process and the port once it answers. It must end with status 0."""
-    process = start("serve", target, "--port", "0", *options)
+    process = start("serve", target, "--port", "0", *options, **environ)
     try:
         line = process.stderr.readline()
         port = int(line.rpartition(":")[2])
@@ -95,6 +95,46 @@ def test_a_rolling_restart_and_a_killed_worker_lose_no_request(target: Path):
         os.kill(min(second), signal.SIGKILL)
         wait_until_gone(min(second))  # whoever is served by it while it dies cannot be helped
         ask_until(port, lambda answers: len({pid for pid, _ in answers} - second) == 1)
+
+
+SLOW = """
+    import asyncio
+    import fake_endpoint
+    import rawbot
+
+    bot = rawbot.Bot()
+
+    @bot.on_message
+    async def handler(event, reply):
+        await asyncio.sleep(2)
+
+    def answer(request, now):
+        return rawbot.Answer(rawbot.Response(200, b"1 one"), fake_endpoint.make_event())
+
+    app = rawbot.App(bot, timeouts=rawbot.Timeouts(settle=0.1))
+    app.add("/", fake_endpoint.FakeEndpoint(answer))
+"""
+
+
+def test_while_the_last_workers_drain_nobody_waits_for_them_in_vain(target: Path):
+    target.write_text(textwrap.dedent(SLOW))
+    tests = Path(__file__).parents[1]
+    with serving(target, "--workers", "2", PYTHONPATH=f"{tests.parent}{os.pathsep}{tests}") as (process, port):
+        process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + WITHIN
+        while not is_refused(port):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert process.poll() is None, "it has ended, and what this is about has not been seen"
+        process.wait(WITHIN)
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=WITHIN).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_a_channel_that_keeps_state_is_not_served_by_several_workers():

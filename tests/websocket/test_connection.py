@@ -30,7 +30,7 @@ from websockets import exceptions
 from websockets.frames import Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
 
-from rawbot.websocket.connection import MAX_PONGS, Phase, WebSocketConnection
+from rawbot.websocket.connection import FRAME_SIZE, MAX_PONGS, Phase, WebSocketConnection
 from rawbot.websocket.settings import WebSocketSettings
 
 CUTS = st.lists(st.integers(0, 200_000), max_size=6)
@@ -210,6 +210,88 @@ def test_of_a_flood_of_pings_the_first_and_the_last_are_answered():
     said = converse([flood])
     assert said.pongs == [b"%d" % n for n in range(MAX_PONGS - 1)] + [b"9999"]
     assert said.code is None
+
+
+# Turns
+
+
+@pytest.mark.parametrize(
+    "kind", [frame(PING, b"p"), frame(PONG), frame(CONT, fin=False)], ids=["pings", "pongs", "empty fragments"]
+)
+def test_frames_that_complete_no_message_count_too(kind: bytes):
+    connection = WebSocketConnection(SMALL, NOW)
+    connection.receive_data(frame(TEXT, b"a", fin=False) + kind * 99, NOW)
+    for taken in range(10, 100, 10):
+        connection.left = 10
+        assert connection.next_message() is None
+        assert connection.turn_is_over
+        assert len(connection._buffer) == (100 - taken) * len(kind)
+    connection.left = 10
+    assert connection.next_message() is None
+    assert not connection.turn_is_over
+    connection.receive_data(frame(CONT, b"b"), NOW)
+    connection.left = 10
+    assert read(connection) == ["ab"]
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3, 7])
+@pytest.mark.parametrize("name", CORPUS)
+def test_in_turns_it_says_the_same(name: str, turn: int):
+    data, expected = CORPUS[name]
+    connection = WebSocketConnection(WebSocketSettings(), NOW)
+    connection.receive_data(data, NOW)
+    messages, written = [], b""
+    while True:
+        connection.left = turn
+        messages += read(connection)
+        written += take(connection)
+        if not connection.turn_is_over:
+            break
+    sent = list(read_frames(written))
+    closes = [s.payload for s in sent if s.opcode == CLOSE]
+    code = (int.from_bytes(closes[0][:2], "big") or 1005) if closes else None
+    pongs = [s.payload for s in sent if s.opcode == PONG]
+    assert (messages, code) == (expected[0], expected[2])
+    assert pongs[: MAX_PONGS - 1] == expected[1][: MAX_PONGS - 1]
+    assert pongs[-1:] == expected[1][-1:]
+
+
+def test_a_large_frame_counts_for_as_many_as_its_size_is_worth():
+    large = frame(BINARY, bytes(10 * FRAME_SIZE))
+    connection = WebSocketConnection(WebSocketSettings(), NOW)
+    connection.receive_data(large * 3, NOW)
+    connection.left = 22
+    assert len(read(connection)) == 2
+    assert connection.turn_is_over
+    connection.left = 1  # whatever is left, one frame is taken
+    assert len(read(connection)) == 1
+    assert not connection.turn_is_over
+
+
+def test_of_a_flood_of_pings_no_more_are_answered_in_turns_but_the_last_of_each():
+    connection = WebSocketConnection(SMALL, NOW)
+    connection.receive_data(b"".join(frame(PING, b"%d" % n) for n in range(1000)), NOW)
+    pongs = []
+    for _ in range(10):
+        connection.left = 100
+        assert connection.next_message() is None
+        connection.receive_data(b"", NOW + 1)
+        pongs.append([int(sent.payload) for sent in read_frames(take(connection))])
+    assert pongs[0] == [*range(MAX_PONGS - 1), 99]
+    assert pongs[1:] == [[n * 100 + 99] for n in range(1, 10)]
+    connection.left = 100
+    connection.receive_data(frame(PING, b"1") + frame(PING, b"2"), NOW)
+    assert connection.next_message() is None
+    assert take(connection) == frame(PONG, b"1", key=None) + frame(PONG, b"2", key=None)
+
+
+def test_what_ends_it_ends_the_turn_and_leaves_nothing_over():
+    connection = WebSocketConnection(SMALL, NOW)
+    connection.receive_data(close(1000) + frame(PING) * 10, NOW)
+    connection.left = 1
+    assert connection.next_message() is None
+    assert connection.phase is Phase.CLOSED
+    assert not connection.turn_is_over
 
 
 # Soon enough

@@ -12,6 +12,7 @@ from wecom_callbacks import CARD, FILE_URL, URL, card_event, event, message, ref
 from rawbot.errors import ProtocolError
 from rawbot.wecom import messages
 from rawbot.wecom.crypto import PARSE_ERROR
+from rawbot.wecom.envelope import MAX_PARTS, decode_envelope, encode_envelope
 from rawbot.wecom.messages import (
     CardEvent,
     Content,
@@ -29,7 +30,6 @@ from rawbot.wecom.messages import (
     Video,
     Voice,
     contents,
-    decode_envelope,
     decode_message,
     strip_mention,
 )
@@ -279,6 +279,19 @@ def test_the_envelope_s_one_field_is_taken_in_either_spelling():
     assert decode_envelope(b'{"Encrypt":"abc"}') == b"abc"
 
 
+@pytest.mark.parametrize("parts", [MAX_PARTS - 1, MAX_PARTS, MAX_PARTS + 1])
+def test_an_envelope_of_many_parts_is_refused_before_it_is_read(parts: int):
+    """It is not signed: a megabyte of brackets would hold the loop while orjson makes objects of it."""
+    body = b'{"encrypt":"abc","more":[%b]}' % b",".join(
+        [b"0"] * (parts - 4)
+    )  # besides, two colons, a comma, two brackets
+    assert sum(map(body.count, b",:[{")) == parts
+    if parts > MAX_PARTS:
+        assert str(refused(decode_envelope, body)) == "the body is no envelope"
+    else:
+        assert decode_envelope(body) == b"abc"
+
+
 @pytest.mark.parametrize("body", [{}, {"encrypt": ""}, {"encrypt": 7}, {"encrypt": ["x"]}, {"encrypt": "é"}])
 def test_an_envelope_without_ciphertext_is_refused(body: dict):
     refused(decode_envelope, json.dumps(body).encode())
@@ -364,7 +377,7 @@ def test_replies_are_those_of_the_vectors():
 @example('"\\\n')
 @settings(deadline=None, max_examples=50)
 def test_the_envelope_is_json_with_four_fields_whatever_the_nonce(nonce: str):
-    envelope = messages.encode_envelope(b"abc+/=", "0a1b", 1767225600, nonce)
+    envelope = encode_envelope(b"abc+/=", "0a1b", 1767225600, nonce)
     fields = {"encrypt": "abc+/=", "msgsignature": "0a1b", "timestamp": 1767225600, "nonce": nonce}
     assert json.loads(envelope) == fields
 
