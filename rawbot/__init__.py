@@ -45,13 +45,14 @@ from rawbot.exchange import (
 )
 from rawbot.http.limits import Limits
 from rawbot.media import Media
+from rawbot.websocket.settings import WebSocketSettings
 from rawbot.wecom.endpoint import WeComEndpoint
 from rawbot.wecom.event_replies import EventReply
 from rawbot.wecom.messages import strip_mention
 from rawbot.wecom.streams import Stream
 from rawbot.wecom.texts import WeComTexts
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "TLS",
@@ -96,6 +97,7 @@ __all__ = [
     "Upgrade",
     "WeComEndpoint",
     "WeComTexts",
+    "WebSocketSettings",
     "make_admin",
     "refuse",
     "run",

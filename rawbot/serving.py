@@ -27,7 +27,8 @@ from rawbot.supervisor import supervise
 from rawbot.targets import load_app
 
 EXTRA_GRACE = 3.0
-"""Seconds for a worker beyond its own time-outs, before it is killed: for its last answers."""
+"""Seconds for a worker beyond its own time-outs, before it is killed: for handlers that ignore their cancellation, and
+for the access log."""
 
 
 def serve_target(options: argparse.Namespace) -> int:
@@ -61,8 +62,11 @@ def _release(descriptors: Iterable[int], _: Server) -> None:
 
 
 def longest_end(timeouts: Timeouts) -> float:
-    """Return the seconds after which a worker that was asked to end is killed: all that its own end may take."""
-    return timeouts.graceful + 2 * timeouts.settle + timeouts.hooks + EXTRA_GRACE
+    """Return the seconds after which a worker that was asked to end is killed: all that its own end may take.
+
+    Handlers and then long answers have `graceful` each, last frames and then what is being posted `settle`.
+    """
+    return 2 * timeouts.graceful + 2 * timeouts.settle + timeouts.hooks + EXTRA_GRACE
 
 
 def _supervise(options: argparse.Namespace, app: App, places: Sequence[Listen], admin: Listen | None) -> int:

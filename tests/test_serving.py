@@ -10,7 +10,7 @@ from rawbot.aio.settings import Timeouts
 
 def test_a_worker_is_not_killed_before_all_its_own_time_outs_are_over():
     timeouts = Timeouts(graceful=100, settle=20, hooks=3, linger=0)
-    assert serving.longest_end(timeouts) == 100 + 2 * 20 + 3 + serving.EXTRA_GRACE
+    assert serving.longest_end(timeouts) == 2 * 100 + 2 * 20 + 3 + serving.EXTRA_GRACE
 
 
 def test_what_was_inherited_is_closed():
