@@ -49,6 +49,7 @@ BOUNDS = (
     Bound("--limit-requests", "capacity", "max_requests_per_connection", "answers until a connection is closed"),
     Bound("--limit-pending", "capacity", "max_pending", "answers held back for the bot; more are given at once"),
     Bound("--limit-read-ahead", "capacity", "read_ahead", "bytes of pipelined requests that wait in memory"),
+    Bound("--limit-bodies", "capacity", "max_body_bytes", "bytes of all bodies on their way, then 503"),
     Bound("--limit-target", "limits", "max_target_size", "bytes of a request target, then 414"),
     Bound("--limit-header", "limits", "max_header_size", "bytes of a head, then 431"),
     Bound("--limit-header-count", "limits", "max_header_count", "fields of a head, then 431"),

@@ -174,6 +174,7 @@ class _Thread(threading.Thread):
             self.ending.wait(INTERVAL)
             self.gathering.clear()
             self._writer.write_lines()
+        self._writer.write_lines()  # what came between the last look and the end
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -276,7 +276,7 @@ def test_a_shutdown_hook_that_fails_does_not_keep_the_others_from_running(caplog
 
 
 def test_a_shutdown_hook_that_hangs_is_given_up(caplog: pytest.LogCaptureFixture):
-    app = App(timeouts=Timeouts(graceful=0.05))
+    app = App(timeouts=Timeouts(hooks=0.05))
     app.on_shutdown(lambda: asyncio.sleep(60))
 
     async def run():
