@@ -3,20 +3,20 @@
 The facade: what a program imports. Nobody inside of the package imports it.
 """
 
-from rawbot.aio.access_log import AccessLog
-from rawbot.aio.admin import make_admin
 from rawbot.aio.app import App
-from rawbot.aio.asgi import ASGIApp
-from rawbot.aio.files import Files
-from rawbot.aio.health import Liveness, Readiness
-from rawbot.aio.listen import Listen
-from rawbot.aio.metrics import Metrics, MetricsEndpoint
-from rawbot.aio.observer import Observer
-from rawbot.aio.outgoing_policy import OutgoingPolicy
+from rawbot.aio.asgi.app import ASGIApp
+from rawbot.aio.files.endpoint import Files
+from rawbot.aio.listening.listen import Listen
+from rawbot.aio.listening.tls import TLS, start_tls
+from rawbot.aio.outgoing.policy import OutgoingPolicy
 from rawbot.aio.running import run
 from rawbot.aio.server import Server, serve
 from rawbot.aio.settings import Capacity, Timeouts
-from rawbot.aio.tls import TLS, start_tls
+from rawbot.aio.watching.access_log import AccessLog
+from rawbot.aio.watching.admin import make_admin
+from rawbot.aio.watching.health import Liveness, Readiness
+from rawbot.aio.watching.metrics import Metrics, MetricsEndpoint
+from rawbot.aio.watching.observer import Observer
 from rawbot.bot import Bot
 from rawbot.errors import (
     ConfigError,

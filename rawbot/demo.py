@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Mapping
 
 from rawbot.aio.app import App
-from rawbot.aio.outgoing_policy import OutgoingPolicy
+from rawbot.aio.outgoing.policy import OutgoingPolicy
 from rawbot.bot import Bot
 from rawbot.demo_echo import ECHO_PATH, ECHO_SETTINGS, EchoEndpoint, make_echo_bot
 from rawbot.errors import ConfigError

@@ -8,14 +8,14 @@ import os
 from dataclasses import replace
 from typing import Any, NamedTuple, get_args
 
-from rawbot.aio.access_log import AccessLog
 from rawbot.aio.app import App
-from rawbot.aio.listen import HOST, PORT, Listen
-from rawbot.aio.metrics import Metrics
-from rawbot.aio.observer import Observer
+from rawbot.aio.listening.listen import HOST, PORT, Listen
+from rawbot.aio.listening.tls import TLS
 from rawbot.aio.running import Loop
 from rawbot.aio.settings import Capacity, Timeouts
-from rawbot.aio.tls import TLS
+from rawbot.aio.watching.access_log import AccessLog
+from rawbot.aio.watching.metrics import Metrics
+from rawbot.aio.watching.observer import Observer
 from rawbot.errors import ConfigError
 from rawbot.http.access_log import FORMS
 from rawbot.http.limits import Limits

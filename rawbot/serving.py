@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from rawbot.aio.app import App
-from rawbot.aio.listen import Listen, write_address
-from rawbot.aio.listening_sockets import Bound, open_sockets, refused
+from rawbot.aio.listening.listen import Listen, write_address
+from rawbot.aio.listening.sockets import Bound, open_sockets, refused
+from rawbot.aio.listening.supervised import SUPERVISOR_FD
 from rawbot.aio.running import run, say_where
 from rawbot.aio.server import Server
 from rawbot.aio.settings import Timeouts
-from rawbot.aio.supervised import SUPERVISOR_FD
 from rawbot.crew.orders import Patience
 from rawbot.errors import ConfigError
 from rawbot.reloader import reload_on_change

@@ -9,7 +9,7 @@ Layer 4, a program. What is to be done is decided by a plan (`crew.roster`, `cre
   connections that wait in the queue of one that ends are lost with it.
 - **What a worker says** comes by sd_notify, on a socket of its own in a folder that nobody else may enter: so it is
   known who speaks, also behind a wrapper with another process id, and without credentials that not every system has.
-- **Our death** is noticed by the workers, since a pipe ends then (`aio.supervised`).
+- **Our death** is noticed by the workers, since a pipe ends then (`aio.listening.supervised`).
 - **Signals and deaths** wake one `select`, and only this thread collects dead children: no process id is ever signalled
   after it was given back.
 """
@@ -29,8 +29,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from rawbot.aio.supervised import SUPERVISOR_FD
-from rawbot.aio.systemd import LISTEN_VARIABLES, NOTIFY_SOCKET, READY, STOPPING, notify, reloading, status
+from rawbot.aio.listening.supervised import SUPERVISOR_FD
+from rawbot.aio.listening.systemd import LISTEN_VARIABLES, NOTIFY_SOCKET, READY, STOPPING, notify, reloading, status
 from rawbot.crew.orders import Announce, Exit, Kill, Order, Patience, Start, Tell, Terminate
 from rawbot.crew.roster import Roster
 from rawbot.errors import StateError

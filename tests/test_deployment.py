@@ -23,7 +23,8 @@ from unit_files import NGINX, SERVICE, SOCKET, directives, documented_files, set
 from websockets.asyncio.client import connect
 
 import rawbot
-from rawbot.aio import dispatcher, engine, line_writer
+from rawbot.aio import dispatcher, engine
+from rawbot.aio.watching import line_writer
 from rawbot.cli import build_parser
 from rawbot.serve_options import BOUNDS, read_admin, read_listens
 from rawbot.websocket.settings import WebSocketSettings

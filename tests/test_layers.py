@@ -50,9 +50,13 @@ THIRD_PARTY = {
     "h11": ("http", "simulate"),
     "orjson": ("wecom", "onebot", "vk", "web", "aio", "stores", "simulate", *PROGRAMS),
     "Crypto": ("wecom",),  # the simulator goes through wecom.crypto and wecom.media
-    "httpx": ("aio.client",),  # behind the extra `client`, in one file
-    "httpcore": ("aio.client",),  # the part of httpx that opens connections
-    "prometheus_client": ("aio.exposition", "aio.families", "aio.metrics"),  # behind the extra `metrics`
+    "httpx": ("aio.outgoing.client",),  # behind the extra `client`, in one file
+    "httpcore": ("aio.outgoing.client",),  # the part of httpx that opens connections
+    "prometheus_client": (
+        "aio.watching.exposition",
+        "aio.watching.families",
+        "aio.watching.metrics",
+    ),  # behind the extra `metrics`
     "watchfiles": ("reloader",),  # behind the extra `reload`
     "websockets": ("websocket",),  # behind the extra `websocket`; what of it is a function of bytes
 }

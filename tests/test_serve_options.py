@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rawbot.aio.access_log import AccessLog
 from rawbot.aio.app import App
-from rawbot.aio.listen import Listen
-from rawbot.aio.metrics import Metrics
+from rawbot.aio.listening.listen import Listen
+from rawbot.aio.listening.tls import TLS
 from rawbot.aio.settings import Capacity, Timeouts
-from rawbot.aio.tls import TLS
+from rawbot.aio.watching.access_log import AccessLog
+from rawbot.aio.watching.metrics import Metrics
 from rawbot.errors import ConfigError
 from rawbot.http.limits import Limits
 from rawbot.serve_options import (

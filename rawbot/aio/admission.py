@@ -6,7 +6,7 @@ Engine room, pure.
 from ipaddress import IPv6Address, IPv6Network
 
 from rawbot.aio.settings import Capacity
-from rawbot.http.peers import read_address
+from rawbot.http.peers.trust import read_address
 
 CUSTOMER_PREFIX = 64
 """Bits of an IPv6 address that stand for one customer (RFC 6177): the others are his to choose."""

@@ -9,13 +9,13 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from rawbot.aio.client import Client
 from rawbot.aio.engine import Engine
-from rawbot.aio.observer import Observer
-from rawbot.aio.outgoing_policy import OutgoingPolicy
+from rawbot.aio.outgoing.client import Client
+from rawbot.aio.outgoing.policy import OutgoingPolicy
 from rawbot.aio.protocol import HttpProtocol
 from rawbot.aio.routes import Routes
 from rawbot.aio.settings import Capacity, Settings, Timeouts, make_settings
+from rawbot.aio.watching.observer import Observer
 from rawbot.bot import Bot
 from rawbot.errors import StateError
 from rawbot.exchange import Endpoint

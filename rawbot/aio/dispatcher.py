@@ -12,7 +12,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from rawbot.aio.observer import Observer
+from rawbot.aio.watching.observer import Observer
 from rawbot.bot import Bot
 from rawbot.exchange import MESSAGE, Event, Fetch
 from rawbot.lanes import Lanes

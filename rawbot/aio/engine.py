@@ -11,17 +11,17 @@ from time import perf_counter, time
 from typing import cast
 
 from rawbot.aio.admission import Admission, Budget
-from rawbot.aio.client import Client
-from rawbot.aio.cutting import cut_off
 from rawbot.aio.dispatcher import Dispatcher
 from rawbot.aio.doors import Dispatch, Door, Doors, turn_away
+from rawbot.aio.files.sendfile import RegionSender
 from rawbot.aio.host import Connection, Transport
-from rawbot.aio.lag import Lag
-from rawbot.aio.outgoing import Outgoing
-from rawbot.aio.quiet import Quiet
+from rawbot.aio.listening.cutting import cut_off
+from rawbot.aio.outgoing.client import Client
+from rawbot.aio.outgoing.sending import Outgoing
 from rawbot.aio.routes import Route, Routes
-from rawbot.aio.sendfile import RegionSender
 from rawbot.aio.settings import Settings
+from rawbot.aio.watching.lag import Lag
+from rawbot.aio.watching.quiet import Quiet
 from rawbot.aio.websocket import WebSocketProtocol
 from rawbot.aio.wheel import TimerWheel
 from rawbot.bot import Bot

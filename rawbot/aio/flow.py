@@ -11,13 +11,13 @@ owed, no more than `Capacity.read_ahead` bytes of its next requests are taken in
 from rawbot.aio.doors import Door
 from rawbot.aio.ending import Ending
 from rawbot.aio.host import Host, Sender, Transport
-from rawbot.aio.listen import Origin
+from rawbot.aio.listening.listen import Origin
 from rawbot.aio.upgrading import shake_hands
 from rawbot.errors import ProtocolError
 from rawbot.exchange import Answer, Pending, Request, Response, Upgrade
 from rawbot.http.connection import HttpConnection, Phase
-from rawbot.http.forwarded import find_client
-from rawbot.http.peers import TrustedPeers, plain_text
+from rawbot.http.peers.forwarded import find_client
+from rawbot.http.peers.trust import TrustedPeers, plain_text
 from rawbot.http.responses import FAILED, SWITCHING, WITHOUT_CONTENT
 
 TURN = 16

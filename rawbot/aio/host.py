@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from rawbot.aio.admission import Budget
 from rawbot.aio.doors import Dispatch, Door
-from rawbot.aio.observer import Observer
 from rawbot.aio.settings import Capacity, Timeouts
+from rawbot.aio.watching.observer import Observer
 from rawbot.aio.wheel import Clock, TimerWheel
 from rawbot.errors import ProtocolError
 from rawbot.exchange import Channel, Exchange, FileRegion, Pending, Request, Response

@@ -13,16 +13,16 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, cast, get_args
 
-from rawbot.aio.admin import make_admin
 from rawbot.aio.app import App
-from rawbot.aio.descriptors import allow_descriptors
 from rawbot.aio.importing import demand_no_import
-from rawbot.aio.listen import HOST, PORT, Listen
-from rawbot.aio.metrics import Metrics
-from rawbot.aio.quiet import Quiet
+from rawbot.aio.listening.descriptors import allow_descriptors
+from rawbot.aio.listening.listen import HOST, PORT, Listen
+from rawbot.aio.listening.supervised import watch_supervisor
+from rawbot.aio.listening.systemd import READY, STOPPING, notify, reloading
 from rawbot.aio.server import Server, serve
-from rawbot.aio.supervised import watch_supervisor
-from rawbot.aio.systemd import READY, STOPPING, notify, reloading
+from rawbot.aio.watching.admin import make_admin
+from rawbot.aio.watching.metrics import Metrics
+from rawbot.aio.watching.quiet import Quiet
 from rawbot.errors import ConfigError, MissingExtraError
 
 log = logging.getLogger("rawbot")

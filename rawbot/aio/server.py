@@ -19,8 +19,8 @@ from functools import partial
 
 from rawbot.aio.app import App
 from rawbot.aio.engine import Engine
-from rawbot.aio.listen import HOST, PORT, Listen
-from rawbot.aio.listeners import Listener, accept, open_listeners, reload_certificates
+from rawbot.aio.listening.listen import HOST, PORT, Listen
+from rawbot.aio.listening.listeners import Listener, accept, open_listeners, reload_certificates
 from rawbot.aio.protocol import HttpProtocol
 from rawbot.errors import ConfigError
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
-from rawbot.aio.observer import Observer
+from rawbot.aio.watching.observer import Observer
 from rawbot.errors import ConfigError
 from rawbot.http.limits import Limits
 from rawbot.websocket.settings import WebSocketSettings

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import uvicorn
 from fake_endpoint import PATH, until
 
-from rawbot.aio.asgi import ASGIApp, Message
-from rawbot.aio.asgi_messages import Scope
+from rawbot.aio.asgi.app import ASGIApp, Message
+from rawbot.aio.asgi.messages import Scope
 
 WHOLE = {"type": "http.request", "body": b"", "more_body": False}
 CONNECT = {"type": "websocket.connect"}

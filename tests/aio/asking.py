@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from rawbot.aio.files import Files
+from rawbot.aio.files.endpoint import Files
 from rawbot.exchange import Answer, Request, Response
 from rawbot.http.responses import encode_response
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from rawbot.aio.listen import Listen, Origin
-from rawbot.aio.listeners import Listener, open_listeners
-from rawbot.aio.tls import TLS
+from rawbot.aio.listening.listen import Listen, Origin
+from rawbot.aio.listening.listeners import Listener, open_listeners
+from rawbot.aio.listening.tls import TLS
 
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
 with contextlib.suppress(ImportError):

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from rawbot.aio.client import Client
-from rawbot.aio.outgoing_policy import OutgoingPolicy
+from rawbot.aio.outgoing.client import Client
+from rawbot.aio.outgoing.policy import OutgoingPolicy
 from rawbot.exchange import Attachment
 from rawbot.wecom.media import WeComAttachment
 

@@ -4,8 +4,8 @@ from fake_endpoint import make_event
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from rawbot.aio.exposition import Exposition
-from rawbot.aio.tallies import Tallies
+from rawbot.aio.watching.exposition import Exposition
+from rawbot.aio.watching.tallies import Tallies
 from rawbot.errors import LimitError
 from rawbot.exchange import Request, Response
 

@@ -16,7 +16,7 @@ import pytest
 import trustme
 from fake_endpoint import until
 
-from rawbot.aio.sendfile import RegionSender
+from rawbot.aio.files.sendfile import RegionSender
 from rawbot.exchange import FileRegion
 
 HEAD = b"head\r\n\r\n"

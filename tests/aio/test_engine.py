@@ -10,7 +10,7 @@ from fake_transport import FakeTransport
 
 from rawbot.aio import engine as engine_module
 from rawbot.aio.engine import Engine
-from rawbot.aio.outgoing import MAX_SENDING
+from rawbot.aio.outgoing.sending import MAX_SENDING
 from rawbot.aio.protocol import HttpProtocol
 from rawbot.aio.routes import Routes
 from rawbot.aio.settings import Timeouts, make_settings

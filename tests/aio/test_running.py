@@ -30,17 +30,17 @@ from fake_endpoint import (
 )
 from proxy_headers import LOCAL
 
-from rawbot.aio.access_log import AccessLog
 from rawbot.aio.app import App
-from rawbot.aio.descriptors import SPARE
 from rawbot.aio.importing import importing
-from rawbot.aio.listen import Listen
-from rawbot.aio.metrics import Metrics
-from rawbot.aio.observer import Observer
+from rawbot.aio.listening.descriptors import SPARE
+from rawbot.aio.listening.listen import Listen
+from rawbot.aio.listening.systemd import NOTIFY_SOCKET
 from rawbot.aio.running import run, stop_signals
 from rawbot.aio.server import Server
 from rawbot.aio.settings import Capacity, Timeouts
-from rawbot.aio.systemd import NOTIFY_SOCKET
+from rawbot.aio.watching.access_log import AccessLog
+from rawbot.aio.watching.metrics import Metrics
+from rawbot.aio.watching.observer import Observer
 from rawbot.bot import Bot
 from rawbot.errors import ConfigError, MissingExtraError
 from rawbot.exchange import Answer, Request, Response
@@ -421,7 +421,7 @@ def test_that_descriptors_run_out_is_not_told_each_time(
 SHORT = """
     import resource
     from fake_endpoint import FakeEndpoint, make_app
-    from rawbot.aio.listen import Listen
+    from rawbot.aio.listening.listen import Listen
     from rawbot.aio.running import run
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))

@@ -11,7 +11,7 @@ from listening import Authority, NewLoop, each_loop, hang_up, run
 from proxy_headers import line_of
 
 from rawbot.aio.app import App
-from rawbot.aio.listen import Listen
+from rawbot.aio.listening.listen import Listen
 from rawbot.aio.server import Server, serve
 from rawbot.errors import ConfigError
 from rawbot.exchange import Answer, Request, Response

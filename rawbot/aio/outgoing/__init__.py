@@ -1,0 +1,1 @@
+"""Requests that we make."""

@@ -1,0 +1,89 @@
+"""Sends what the endpoints have to send: requests of theirs, a few at a time, each source told what came of it.
+
+Engine room.
+"""
+
+import asyncio
+import logging
+from functools import partial
+from time import time
+
+from rawbot.aio.outgoing.client import Client
+from rawbot.errors import RawbotError
+from rawbot.exchange import OutgoingRequest, Response, Source
+
+log = logging.getLogger("rawbot")
+
+MAX_SENDING = 16
+"""Outgoing requests of one source under way at once."""
+
+
+class Outgoing:
+    """The sources of an app and their requests under way."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, client: Client) -> None:
+        self._loop = loop
+        self._client = client
+        self._sending: dict[Source, set[asyncio.Task[None]]] = {}
+
+    def add(self, source: Source) -> None:
+        """Send for this source once `start` is called."""
+        self._sending[source] = set()
+
+    def start(self) -> None:
+        """Let what the sources have be sent from now on."""
+        if self._sending and not self._client.available:
+            log.warning("files and active replies need the extra 'client': pip install 'rawbot[client]'")
+        for source in self._sending:
+            source.enabled = self._client.available
+            source.on_ready = partial(self._pump, source)
+
+    def under_way(self) -> list[asyncio.Task[None]]:
+        """Return the tasks that send at present."""
+        return [task for tasks in self._sending.values() for task in tasks]
+
+    def waiting(self) -> int:
+        """Count what waits to be sent."""
+        return sum(source.waiting() for source in self._sending)
+
+    async def finish(self, seconds: float) -> None:
+        """Let what is being sent arrive, for so long at most."""
+        deadline = self._loop.time() + seconds
+        while (sending := self.under_way()) and (left := deadline - self._loop.time()) > 0:
+            await asyncio.wait(sending, timeout=left)
+
+    def close(self) -> None:
+        """Send nothing more."""
+        for source in self._sending:
+            source.enabled = False
+            source.on_ready = None
+        under_way = self.under_way()
+        if unsent := len(under_way) + self.waiting():
+            log.warning("%d outgoing requests were cut off by the end", unsent)
+        for task in under_way:
+            task.cancel()
+
+    def _pump(self, source: Source) -> None:
+        """Send what a source has, up to `MAX_SENDING` at once."""
+        sending = self._sending[source]
+        while len(sending) < MAX_SENDING and (request := source.next_request(time())) is not None:
+            task = self._loop.create_task(self._send(source, request))
+            sending.add(task)
+            task.add_done_callback(partial(self._sent, source))
+
+    def _sent(self, source: Source, task: asyncio.Task[None]) -> None:
+        self._sending[source].discard(task)
+        if not task.cancelled():
+            self._pump(source)
+
+    async def _send(self, source: Source, request: OutgoingRequest) -> None:
+        try:
+            response = await self._client.send(request, time())
+        except RawbotError as error:
+            log.warning("an outgoing request failed: %s", error)
+            response = Response(504)  # it may have arrived, so it is not tried again
+        except Exception as error:  # noqa: BLE001 - the source must hear of it whatever it was
+            log.error("an outgoing request failed: %s", type(error).__name__)  # noqa: TRY400 - texts may hold the URL
+            response = Response(504)
+        if not source.receive(request, response, time()):
+            log.error("what was to be sent is lost: %s", "no answer" if response is None else response.status)

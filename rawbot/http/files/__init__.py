@@ -1,0 +1,1 @@
+"""What HTTP has to say of files, without IO: conditions, ranges, media types, codings."""

@@ -1,0 +1,1 @@
+"""Who the client is, without IO: by the word of proxies that are trusted."""
