@@ -95,7 +95,7 @@ def _add_places(group: Any) -> None:  # noqa: ANN401 - argparse does not name it
     group.add_argument("--host", action="append", help=f"address or name; may be given several times (default {HOST})")
     group.add_argument("--port", type=int, help=f"0 for a free one (default {PORT})")
     group.add_argument("--uds", metavar="PATH", help="a Unix socket instead; @name for an abstract one")
-    group.add_argument("--uds-mode", type=_octal, metavar="MODE", help="its permissions, as 660")
+    group.add_argument("--uds-mode", type=_mode, metavar="MODE", help="its permissions, as 660")
     group.add_argument(
         "--fd", type=int, action="append", help="an inherited socket instead; may be given several times"
     )
@@ -137,10 +137,12 @@ def _add_processes(group: Any) -> None:  # noqa: ANN401
     group.add_argument("--loop", choices=get_args(Loop), default="asyncio", help="event loop (default asyncio)")
     group.add_argument("--workers", type=int, default=1, metavar="N", help="processes; SIGHUP replaces them in turn")
     group.add_argument("--reload", action="store_true", help="start again at changes of .py files (extra reload)")
-    group.add_argument("--reload-dir", action="append", metavar="DIR", help="where (default: the current folder)")
+    group.add_argument(
+        "--reload-dir", action="append", metavar="DIR", help="where (default: the current folder and the target's)"
+    )
 
 
-def _octal(text: str) -> int:
+def _mode(text: str) -> int:
     return int(text, 8)
 
 

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from rawbot.aio.app import App
 from rawbot.aio.listening.listen import Listen, write_address
@@ -86,9 +87,15 @@ def _reload(options: argparse.Namespace, places: Sequence[Listen]) -> int:
     with _listening(places) as sockets:
         return reload_on_change(
             lambda descriptors: [*_worker(options, descriptors), *_admin(options)],
-            options.reload_dir or ["."],
+            options.reload_dir or _folders(options.target),
             sockets=sockets,
         )
+
+
+def _folders(target: str) -> list[str]:
+    """Return where a target's code is looked for: the current folder, and the one that a file lies in."""
+    place = Path(target.rpartition(":")[0] or target)
+    return [".", str(place.parent)] if place.suffix == ".py" else ["."]
 
 
 def demand_stateless(app: App) -> None:

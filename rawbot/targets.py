@@ -62,6 +62,10 @@ def _missing(name: str, missing: str) -> str:
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ConfigError(f"no file {path}")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     sys.path.insert(0, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:

@@ -194,7 +194,7 @@ def test_a_server_logs_refusals_and_failures_and_nothing_secret():
         fail = start("simulate", "wecom", url, *OPTIONS, "--text", "/fail", "--interval", "0.05")
         assert (end(wrong).status, end(fail).status) == (1, 0)
         log = end(process, signal.SIGTERM).err
-    assert f"WARNING {PATH} refused a request: the signature does not fit (-40001)\n" in log
+    assert f"WARNING {PATH} refused a request of 127.0.0.1: the signature does not fit (-40001)\n" in log
     assert "ERROR the handler for 'message' raised\nTraceback" in log
     assert_nothing_secret(log)
     for secret in ("wrongToken", "msg_signature", "echostr", "nonce"):

@@ -19,3 +19,17 @@ def test_what_was_inherited_is_closed():
     for descriptor in descriptors:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("target", "folders"),
+    [
+        ("bot.py", [".", "."]),
+        ("../there/bot.py", [".", "../there"]),
+        ("there/bot.py:app", [".", "there"]),
+        ("package.module:app", ["."]),
+        ("module", ["."]),
+    ],
+)
+def test_changes_are_looked_for_here_and_beside_the_target(target: str, folders: list[str]):
+    assert serving._folders(target) == folders

@@ -155,3 +155,15 @@ def test_a_guarded_module_is_imported_and_may_run_later(folder: Path):
     (folder / "t_bot.py").write_text(f"{APP}if __name__ == '__main__':\n    rawbot.run(app, port=0)\n")
     assert isinstance(load_app("t_bot.py"), rawbot.App)
     demand_no_import()
+
+
+def test_a_file_that_cannot_be_read_is_told_of_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "secret.py"
+    path.touch()
+
+    def refuse(*_: object):
+        raise PermissionError(13, "Permission denied")  # root, as whom tests may run, is let in everywhere
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ConfigError, match=r"cannot read .*secret\.py: Permission denied"):
+        load_app(str(path))

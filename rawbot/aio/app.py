@@ -82,7 +82,10 @@ class App:
         return hook
 
     def on_shutdown(self, hook: H) -> H:
-        """Call this when the last handler has ended, in the reverse order of registration (decorator)."""
+        """Call this when the last handler has ended, in the reverse order of registration (decorator).
+
+        Also when a start-up hook has failed or was interrupted, for what the others have begun.
+        """
         self._on_shutdown.append(hook)
         return hook
 

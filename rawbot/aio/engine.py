@@ -139,7 +139,7 @@ class Engine:
         finally:
             request.method = method
         if isinstance(exchange, Answer) and exchange.error is not None:
-            self._note_refused(door, exchange.error, now)
+            self._note_refused(door, exchange.error, request.peer, now)
         return exchange, door
 
     def cut(self, transport: Transport) -> None:
@@ -178,7 +178,7 @@ class Engine:
         """Log a request that broke HTTP or a limit: scanners send many, so below the default level and not each one."""
         now = time()
         if self._broken.admit(now):
-            log.info("refused a request with %d: %s", error.status, error)
+            log.info("refused a request of %s with %d: %s", peer or "a local client", error.status, error)
         for observer in self.observers:
             observer.refused(error, peer, now)
 
@@ -275,6 +275,8 @@ class Engine:
             passed = self.loop.time() - start
             unfinished = any(connection.unfinished for connection in self.connections)
             if passed > (self.timeouts.graceful if unfinished else FLUSH):
+                if unfinished:
+                    log.warning("answers that were on their way are cut off by the end")
                 return
             await asyncio.sleep(0.02)
 
@@ -307,10 +309,10 @@ class Engine:
         if route.endpoint.source is not None:
             self._outgoing.add(route.endpoint.source)
 
-    def _note_refused(self, door: Door, error: ProtocolError, now: float) -> None:
+    def _note_refused(self, door: Door, error: ProtocolError, peer: str, now: float) -> None:
         if self._refused.admit(now):
             code = "" if error.code is None else f" ({error.code})"
-            log.warning("%s refused a request: %s%s", door.path, error, code)
+            log.warning("%s refused a request of %s: %s%s", door.path, peer or "a local client", error, code)
 
     def _look(self, due: float) -> None:
         now = self.loop.time()

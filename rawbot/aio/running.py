@@ -73,8 +73,10 @@ async def _main(app: App, listen: tuple[Listen, ...], admin: Listen | None, on_r
     async with contextlib.AsyncExitStack() as stack:
         stopped = stack.enter_context(stop_signals(starting=lambda: program.server is None))
         stack.enter_context(_on_signal("SIGHUP", program.reload))
+        admins = []
         if admin is not None:
-            await stack.enter_async_context(serve(make_admin(app, metrics=_metrics_of(app)), admin))
+            watching = serve(make_admin(app, metrics=_metrics_of(app)), admin)
+            admins = (await stack.enter_async_context(watching)).urls
         server = await stack.enter_async_context(serve(app, *listen))
         for _ in range(SIGNAL_TURNS):
             await asyncio.sleep(0)
@@ -84,6 +86,8 @@ async def _main(app: App, listen: tuple[Listen, ...], admin: Listen | None, on_r
         stack.enter_context(program.survival())
         stack.callback(watch_supervisor(loop, stopped.set))
         on_ready(server)
+        for url in admins:
+            log.info("health and metrics are shown on %s", url)
         notify(READY)
         await stopped.wait()
         program.stopping = True

@@ -60,8 +60,9 @@ class Server:
 
     @property
     def unfinished(self) -> int:
-        """How many handlers run at present: what `close` waits for first."""
-        return self._engine.handlers
+        """How many handlers run, and answers are on their way: what `close` waits for."""
+        engine = self._engine
+        return engine.handlers + sum(connection.unfinished for connection in engine.connections)
 
     async def accept(self, sock: socket.socket, *, listen: Listen | None = None) -> None:
         """Serve a connection that was accepted elsewhere, as one of `listen` (of which no address counts) would be.
@@ -76,6 +77,8 @@ class Server:
             reload_certificates(self._listeners)
         except ConfigError as error:
             log.error("the certificates are left as they were: %s", error)  # noqa: TRY400 - the text says it all
+        else:
+            log.info("certificates were read again, and log files opened anew")
         for observer in self._engine.observers:
             observer.reopen()
 

@@ -74,9 +74,9 @@ def accept(request: Request, upgrade: Upgrade, settings: WebSocketSettings, now:
     Raises `ProtocolError` with the status to answer with and the fields that it needs: 426 when no WebSocket was asked
     for, or one of another version, else 400. Raises `StateError` for what the endpoint should not have chosen.
     """
-    require("a WebSocket")
     if not wants_upgrade(request):
         raise ProtocolError("no WebSocket was asked for", status=426, headers=_NEEDED)
+    require("a WebSocket")
     key = _check(request)
     fields = [
         (b"upgrade", b"websocket"),

@@ -203,7 +203,9 @@ def test_a_refusal_is_logged_with_its_reason_and_code_which_the_peer_does_not_se
             assert exchange.response == Response(403, b"request refused\n")
 
     asyncio.run(run())
-    assert [record.getMessage() for record in caplog.records] == ["/0 refused a request: a reason (-40001)"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "/0 refused a request of a local client: a reason (-40001)"
+    ]
 
 
 def test_broken_http_is_noted_below_the_default_level(caplog: pytest.LogCaptureFixture):
@@ -214,7 +216,7 @@ def test_broken_http_is_noted_below_the_default_level(caplog: pytest.LogCaptureF
     with caplog.at_level(logging.INFO, "rawbot"):
         asyncio.run(run())
     assert [(r.levelno, r.getMessage()) for r in caplog.records] == [
-        (logging.INFO, "refused a request with 431: too long")
+        (logging.INFO, "refused a request of a local client with 431: too long")
     ]
 
 
