@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from rawbot.errors import ProtocolError, StateError
 from rawbot.exchange import Headers, Response
+from rawbot.http.fields import TOKEN
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """The interim response that a client with `Expect: 100-continue` waits for (RFC 9110, section 10.1.1)."""
@@ -21,7 +22,7 @@ SWITCHING = Response(101)
 """What observers hear when a connection has become a WebSocket; its bytes are the handshake's."""
 
 UNAVAILABLE = Response(503, b"Service Unavailable\n", headers=((b"retry-after", b"1"),))
-"""What nothing new is told that would last, while it drains."""
+"""What is told what has no place at present: a WebSocket while it drains, a file without a descriptor for it."""
 
 UPGRADE_REQUIRED = Response(426, b"Upgrade Required\n", headers=((b"upgrade", b"websocket"),))
 """What plain HTTP is told where a WebSocket is wanted (RFC 9110, section 15.5.22)."""
@@ -31,7 +32,7 @@ WITHOUT_CONTENT = frozenset({204, 304})
 """What has neither a body nor a Content-Length of its own (RFC 9110, sections 8.6 and 15.4.5)."""
 
 _OURS = frozenset({b"connection", b"content-length", b"date", b"transfer-encoding"})
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NAME = re.compile(TOKEN)
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 

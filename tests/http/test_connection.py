@@ -14,7 +14,7 @@ from rawbot.exchange import Request, Response
 from rawbot.http.connection import HttpConnection, Phase
 from rawbot.http.limits import Limits
 from rawbot.http.responses import CONTINUE
-from rawbot.http.sections import MAX_REMEMBERED_SIZE, _remembered
+from rawbot.http.sections import MAX_REMEMBERED_SIZE, SECRET, _remembered
 
 CUTS = st.lists(st.integers(0, 10_000), max_size=6)
 
@@ -293,6 +293,14 @@ def test_what_was_refused_is_refused_again():
     for _ in range(3):
         assert asked(A_GET[:-2] + b"Content-Length: x\r\n\r\n") == 400
         assert asked(A_GET[:-2] + b"Transfer-Encoding: gzip, chunked\r\n\r\n") == 501
+
+
+@pytest.mark.parametrize("name", sorted(SECRET))
+def test_header_sections_with_secrets_are_not_remembered(name: bytes):
+    secret = A_GET[:-2] + name.title() + b": Basic c2VzYW1l\r\n\r\n"
+    before = _remembered.cache_info().currsize
+    assert asked(secret).header(name) == asked(secret).header(name) == b"Basic c2VzYW1l"
+    assert _remembered.cache_info().currsize == before
 
 
 def test_long_header_sections_are_not_remembered():

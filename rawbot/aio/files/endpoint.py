@@ -14,21 +14,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rawbot.aio.files.opening import OpenFile, Root, open_file, open_gzip
+from rawbot.aio.routes import NOT_FOUND
 from rawbot.errors import ConfigError
 from rawbot.exchange import Answer, Endpoint, Exchange, FileRegion, Headers, Request, Response
 from rawbot.http.files.codings import accepts_gzip
 from rawbot.http.files.media_types import CONTENT_TYPES, content_type
 from rawbot.http.files.paths import split_path, with_slash
 from rawbot.http.files.representations import Representation, gather_fields, make_validators, select
+from rawbot.http.responses import UNAVAILABLE
 
 SMALL = 64 * 1024
 """Bytes up to which a body is read into memory: as many as asyncio buffers for a connection anyway. With 64 KiB, the
 server's CPU for a request is 65 µs this way and 141 by `sendfile`, which is cheaper from about 1 MiB on only; but what
 stands in memory stands there for every peer that does not read (loopback, CPython 3.11)."""
-
-NOT_FOUND = Answer(Response(404, b"Not Found\n"))
-"""Whatever the reason: whether something is hidden, forbidden or not there is nobody's business."""
-BUSY = Response(503, b"Service Unavailable\n", headers=((b"retry-after", b"1"),))
 
 _NOT_THERE = frozenset(
     (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EMLINK, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENXIO)
@@ -93,12 +91,12 @@ class Files(Endpoint):
         """Answer with a file, with a part of one, or with the reason why not. Raises `OSError` when the disk fails."""
         names = split_path(request.path[len(self.mounted_at.rstrip("/")) :], hidden=self._hidden)
         if names is None:
-            return NOT_FOUND
+            return NOT_FOUND  # whatever the reason: what is hidden or forbidden is nobody's business
         try:
             response = self._respond(request, names, now)
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                return Answer(BUSY)
+                return Answer(UNAVAILABLE)
             if error.errno in _NOT_THERE:
                 return NOT_FOUND
             raise
@@ -155,7 +153,7 @@ class Files(Endpoint):
         finally:
             os.close(file.descriptor)
         if len(body) != part.size:
-            return BUSY  # it was cut short since it was opened
+            return UNAVAILABLE  # it was cut short since it was opened
         return Response(selected.status, body, content_type(found.name, self._types), selected.headers)
 
 

@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rawbot.aio.files import endpoint as files
-from rawbot.aio.files.endpoint import BUSY, NOT_FOUND, Files
+from rawbot.aio.files.endpoint import Files
+from rawbot.aio.routes import NOT_FOUND
 from rawbot.errors import ConfigError
 from rawbot.exchange import Answer, Request
 from rawbot.http.files.dates import parse_date
+from rawbot.http.responses import UNAVAILABLE
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +151,7 @@ def test_a_file_that_became_shorter_while_it_was_read_is_not_sent(folder: Path, 
     monkeypatch.setattr(os, "pread", lambda *given: pread(*given)[:-1])
     answer = Files(folder).receive(Request("GET", "/style.css"), NOW)
     assert isinstance(answer, Answer)
-    assert answer.response is BUSY
+    assert answer.response is UNAVAILABLE
 
 
 def test_hidden_files_are_served_when_that_is_asked_for(folder: Path):
