@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -9,6 +10,7 @@ from fake_endpoint import FakeReply, make_event
 
 from rawbot.aio import dispatcher as dispatcher_module
 from rawbot.aio.dispatcher import Dispatcher
+from rawbot.aio.watching.observer import Observer
 from rawbot.bot import Bot, Handler
 from rawbot.exchange import Attachment, Event
 
@@ -96,6 +98,50 @@ def test_a_coroutine_function_runs_as_a_task_and_returning_finishes_the_reply():
 
     reply = run_one(handler)
     assert (reply.text, reply.endings) == ("hello", ["finished"])
+
+
+def test_a_handler_that_never_waits_is_done_in_its_first_turn_where_python_has_eager_tasks():
+    """CPython 3.12 brought them: `asyncio.Task(eager_start=True)`."""
+    stage = Stage()
+    event = make_event("hello")
+
+    async def run():
+        begin(stage, [event])
+        await asyncio.sleep(0)
+        assert bool(event.reply.endings) == (sys.version_info >= (3, 12))
+        await turns()
+        assert event.reply.endings == ["finished"]
+
+    asyncio.run(run())
+
+
+class Watching(Observer):
+    """Notes how handlers ended."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, bool, str]] = []
+
+    def handled(self, event: Event, took: float, error: BaseException | None) -> None:
+        self.seen.append((event.text, 0 <= took < 60, type(error).__name__))
+
+
+def test_observers_hear_how_each_handler_ended_and_after_how_long():
+    watching, bot = Watching(), Bot()
+
+    @bot.on_message
+    async def answer(event: Event, _: FakeReply):
+        await asyncio.sleep(0)
+        if event.text == "bad":
+            raise ZeroDivisionError
+
+    async def run():
+        dispatcher = Dispatcher(bot, asyncio.get_running_loop(), fetch, (watching,))
+        for text in ("good", "bad"):
+            dispatcher.dispatch(make_event(text, chat=text))
+        await turns(10)
+
+    asyncio.run(run())
+    assert watching.seen == [("good", True, "NoneType"), ("bad", True, "ZeroDivisionError")]
 
 
 def test_an_awaitable_of_another_kind_is_awaited_too():
