@@ -356,7 +356,7 @@ def test_a_download_is_finished_before_the_server_ends(site: Path):
     run(go())
 
 
-def test_a_download_that_nobody_reads_does_not_hold_the_server(site: Path):
+def test_a_download_that_nobody_reads_does_not_hold_the_server(site: Path, caplog: pytest.LogCaptureFixture):
     async def go():
         async with serving(site, graceful=0.2) as port:
             _, writer = await connect(port)
@@ -365,3 +365,5 @@ def test_a_download_that_nobody_reads_does_not_hold_the_server(site: Path):
         await leave(writer)
 
     run(go())
+    assert caplog.messages == ["answers that were on their way are cut off by the end"]
+    caplog.clear()
