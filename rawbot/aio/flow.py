@@ -71,11 +71,7 @@ class HttpFlow(Ending):
         origin = self._origin
         self._told = origin.scheme != "http" or (bool(origin.trusted) and self._peer in origin.trusted)
         self._connection = HttpConnection(
-            engine.limits,
-            peer=self._peer,
-            body_limit=engine.body_limit,
-            hosts=engine.hosts,
-            methods=engine.methods,
+            engine.limits, peer=self._peer, body_limit=engine.body_limit, hosts=engine.hosts, methods=engine.methods
         )
         admitted = engine.admit(self, self._peer)
         if engine.closed or (not admitted and engine.crowded):  # accepted as the listener closed, or in a flood
@@ -113,7 +109,7 @@ class HttpFlow(Ending):
             self._pending = None
         if self._sender is not None:
             self._sender.abort()
-        self._engine.bodies.give(self._reserved)
+        self._release()
         self._drop_deadline()
         self._engine.forget(self, self._peer)
 
@@ -276,6 +272,7 @@ class HttpFlow(Ending):
             self._tell(SWITCHING, now)
         rest = self._connection.detach()
         self._over = True
+        self._release()
         self._drop_deadline()
         if self._paused_reading:
             self._transport.resume_reading()
@@ -380,16 +377,24 @@ class HttpFlow(Ending):
     def _throttle(self) -> None:
         """Read on only as long as what was read is being answered, and as there is room for all that is held."""
         connection, engine = self._connection, self._engine
-        beyond = max(0, connection.held - engine.capacity.read_ahead)
-        if self._over or not engine.bodies.take(beyond - self._reserved):
-            if not self._over:
-                self._refuse(ProtocolError("no room for a body", status=503, headers=((b"retry-after", b"1"),)))
+        if self._over:
             return
-        self._reserved = beyond
-        full = beyond > 0 and (self._busy or self._paused_writing or self._yielding)
+        waiting = self._busy or self._paused_writing or self._yielding
+        beyond = max(0, connection.held - engine.capacity.read_ahead)
+        if engine.bodies.take(beyond - self._reserved):
+            self._reserved = beyond
+        elif not waiting:  # while it waits an answer may be owed, and nothing more is read anyway
+            self._refuse(ProtocolError("no room for a body", status=503, headers=((b"retry-after", b"1"),)))
+            return
+        full = beyond > 0 and waiting
         if full != self._paused_reading:
             self._paused_reading = full
             if full:
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
+
+    def _release(self) -> None:
+        """Give back the room that was taken for a body."""
+        self._engine.bodies.give(self._reserved)
+        self._reserved = 0

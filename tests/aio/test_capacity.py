@@ -10,7 +10,7 @@ from fake_endpoint import GET, PATH, FakeEndpoint, Waiting, connect, hang_up, ma
 
 from rawbot.aio.server import serve
 from rawbot.aio.settings import Capacity, Timeouts
-from rawbot.exchange import Answer, Response
+from rawbot.exchange import Answer, Channel, Request, Response, Upgrade
 from rawbot.http.limits import Limits
 
 LAST = GET[:-2] + b"Connection: close\r\n\r\n"
@@ -155,6 +155,77 @@ def test_while_it_drains_every_answer_says_that_it_is_the_last():
             server.drain()
             writer.write(GET)
             assert (await read_response(reader))[1][b"connection"] == b"close"
+            await hang_up(writer)
+
+    asyncio.run(go())
+
+
+# Room for bodies
+
+AHEAD = 1000
+ROOM = Capacity(read_ahead=AHEAD, max_body_bytes=5000)
+
+
+@pytest.mark.parametrize(("size", "status"), [(AHEAD + 4999, 200), (AHEAD + 5000, 200), (AHEAD + 5001, 503)])
+def test_bodies_have_a_common_room_beyond_what_is_read_ahead(size: int, status: int):
+    async def go():
+        app = make_app(FakeEndpoint(lambda *_: Answer(Response(200))), capacity=ROOM)
+        async with serve(app, port=0) as server:
+            reader, writer = await connect(server.port)
+            writer.write(b"POST /bot HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (size + 1))
+            writer.write(bytes(size))
+            if status == 200:
+                await until(lambda: app._engine.bodies.left == AHEAD + 5000 - size)
+                writer.write(b"x")
+            assert (await read_response(reader))[0] == status
+            await hang_up(writer)
+            await until(lambda: app._engine.bodies.left == 5000)
+
+    asyncio.run(go())
+
+
+def test_an_answer_that_is_owed_comes_although_there_is_no_room_for_what_follows():
+    waiting = Waiting()
+
+    async def go():
+        app = make_app(FakeEndpoint(waiting), capacity=Capacity(read_ahead=AHEAD, max_body_bytes=1))
+        async with serve(app, port=0) as server:
+            reader, writer = await connect(server.port)
+            writer.write(GET + GET * 100)
+            await until(lambda: waiting.pending)
+            waiting.pending[0].wake()
+            assert (await read_response(reader))[0] == 200
+            await until(lambda: len(waiting.pending) == 2)
+            await hang_up(writer)
+
+    asyncio.run(go())
+
+
+def test_a_connection_that_becomes_a_websocket_gives_its_room_back():
+    waiting = Waiting()
+
+    class Silent(Channel):
+        def receive(self, message: bytes | str, now: float):  # noqa: ARG002 - a channel's shape
+            return ()
+
+    def answer(request: Request, now: float):
+        return Upgrade(Silent()) if request.query else waiting(request, now)
+
+    upgrade = (
+        b"GET /bot?1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+
+    async def go():
+        app = make_app(FakeEndpoint(answer), capacity=ROOM)
+        async with serve(app, port=0) as server:
+            reader, writer = await connect(server.port)
+            writer.write(GET + upgrade + b"\x8a\x80abcd" * 300)  # masked, empty pongs behind the handshake
+            await until(lambda: app._engine.bodies.left < 5000)
+            waiting.pending[0].wake()
+            assert (await read_response(reader))[0] == 200
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            assert app._engine.bodies.left == 5000
             await hang_up(writer)
 
     asyncio.run(go())
