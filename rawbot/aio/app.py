@@ -35,7 +35,7 @@ class App:
     `bot` is the one that endpoints talk to unless they are added with another. `limits` bounds requests, `timeouts`
     how long things take, `capacity` how many there are at once, `websocket` what a WebSocket may cost, `outgoing`
     where downloads and active replies may go. `observers` see every request (`AccessLog`, `Metrics`). With `hosts`,
-    requests for any other name are refused (421).
+    requests for any other name are refused (421). `fast_path=False` has h11 read every request, the common ones too.
     """
 
     def __init__(
@@ -49,9 +49,10 @@ class App:
         outgoing: OutgoingPolicy | None = None,
         observers: Iterable[Observer] = (),
         hosts: Sequence[str] | None = None,
+        fast_path: bool = True,
     ) -> None:
         self.settings: Settings = make_settings(
-            limits, timeouts, capacity, websocket=websocket, observers=observers, hosts=hosts
+            limits, timeouts, capacity, websocket=websocket, observers=observers, hosts=hosts, fast_path=fast_path
         )
         self.routes = Routes()
         self._bot = bot

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Awaitable, Coroutine, Sequence
 from functools import partial
 from time import perf_counter
+from types import FunctionType
 from typing import Any
 
 from rawbot.aio.watching.observer import Observer
-from rawbot.bot import Bot
+from rawbot.bot import Bot, Handler
 from rawbot.exchange import MESSAGE, Event, Fetch
 from rawbot.lanes import Lanes
 
@@ -49,7 +50,10 @@ class Dispatcher:
 
     def dispatch(self, event: Event) -> None:
         """Start the handler for an event on the loop's next turn, after what is being written now."""
-        self._loop.call_soon(self._receive, _Job(event))
+        if _starts_later(self._bot.handler_for(event.kind)):
+            self._receive(_Job(event))
+        else:
+            self._loop.call_soon(self._receive, _Job(event))
 
     async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the deadline ends in a cancellation, not in an error
         """Let handlers end, and those start that wait for them, for up to `timeout` seconds; then cancel all of them.
@@ -109,18 +113,29 @@ class Dispatcher:
         for attachment in event.attachments:
             attachment.fetch = self._fetch
         handler = self._bot.handler_for(event.kind)
-        job.began = perf_counter()
+        if self._observers:
+            job.began = perf_counter()
         try:
             result = None if handler is None else handler(event, event.reply)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever a handler raises ends its reply, not the server
             self._end(job, error)
             return
-        if not inspect.isawaitable(result):
-            if result is not None:
-                log.error("the handler for %r returned a %s: handlers write", event.kind, type(result).__name__)
+        if result is None:
+            self._end(job, None)
+        else:
+            self._await(job, result)
+
+    def _await(self, job: "_Job", result: object) -> None:
+        """Run what an asynchronous handler has returned as a task."""
+        coroutine: Coroutine[Any, Any, None]
+        if inspect.iscoroutine(result):
+            coroutine = result
+        elif inspect.isawaitable(result):
+            coroutine = _wait_for(result)
+        else:
+            log.error("the handler for %r returned a %s: handlers write", job.event.kind, type(result).__name__)
             self._end(job, None)
             return
-        coroutine = result if inspect.iscoroutine(result) else _wait_for(result)
         job.task = task = _start_task(self._loop, coroutine)
         if task.done():
             self._task_done(job, task)
@@ -176,10 +191,21 @@ if sys.version_info >= (3, 12):
         """Run a handler up to its first wait at once: 0.75 µs in place of 2.3 for one that never waits."""
         return asyncio.Task(coroutine, loop=loop, eager_start=True)
 
+    def _starts_later(_handler: Handler | None) -> bool:
+        """Tell whether a handler may be called now, since none of its code runs before the loop's next turn."""
+        return False
+
 else:
 
     def _start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return loop.create_task(coroutine)
+
+    def _starts_later(handler: Handler | None) -> bool:
+        """Tell whether a handler may be called now, since none of its code runs before the loop's next turn.
+
+        A task begins with a `call_soon` of its own: one for both is 0.7 µs less, and a turn earlier.
+        """
+        return isinstance(handler, FunctionType) and bool(handler.__code__.co_flags & inspect.CO_COROUTINE)
 
 
 async def _wait_for(awaitable: Awaitable[None]) -> None:

@@ -74,6 +74,12 @@ class Doors:
         limit = self._max_body_size if limit is None else limit
         return limit if turn_away(request, door) is None else min(limit, MAX_IDLE_BODY)
 
+    @property
+    def least_body_limit(self) -> int:
+        """How many bytes any body may have, whichever way its request goes."""
+        limits = [limit for door in self if (limit := door.route.max_body_size) is not None]
+        return min(MAX_IDLE_BODY, self._max_body_size, *limits)
+
     def unsettled(self) -> int:
         """Count the conversations whose end the platforms have not fetched."""
         return sum(door.endpoint.unsettled() for door in self)

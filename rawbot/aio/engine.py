@@ -27,6 +27,8 @@ from rawbot.aio.wheel import TimerWheel
 from rawbot.bot import Bot
 from rawbot.errors import ProtocolError
 from rawbot.exchange import Answer, Channel, Exchange, Figure, FileRegion, Pending, Request, Response
+from rawbot.http.connection import HttpConnection
+from rawbot.http.recognizer import Recognizer
 from rawbot.http.responses import FAILED
 from rawbot.websocket.handshake import Handshake
 
@@ -82,7 +84,10 @@ class Engine:
         self._looking: asyncio.TimerHandle | None = None
         for route in routes:
             self._add(route)
-        self.methods = self._doors.methods
+        self._methods = self._doors.methods
+        self._recognizer = None
+        if settings.fast_path:
+            self._recognizer = Recognizer(self.limits, body_limit=self._doors.least_body_limit, hosts=self.hosts)
 
     def start(self) -> None:
         """Let time pass from now on, and what the endpoints have to send be sent."""
@@ -96,6 +101,17 @@ class Engine:
             self._look(self.loop.time())
 
     # What connections call
+
+    def make_connection(self, peer: str) -> HttpConnection:
+        """Return the HTTP of a connection with this client."""
+        return HttpConnection(
+            self.limits,
+            peer=peer,
+            body_limit=self.body_limit,
+            hosts=self.hosts,
+            methods=self._methods,
+            recognizer=self._recognizer,
+        )
 
     def admit(self, connection: Connection, address: str) -> bool:
         """Take in a connection; False when it has no place and is to be told so."""

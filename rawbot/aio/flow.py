@@ -15,7 +15,7 @@ from rawbot.aio.listening.listen import Origin
 from rawbot.aio.upgrading import shake_hands
 from rawbot.errors import ProtocolError
 from rawbot.exchange import Answer, Pending, Request, Response, Upgrade
-from rawbot.http.connection import HttpConnection, Phase
+from rawbot.http.connection import Phase
 from rawbot.http.peers.forwarded import find_client
 from rawbot.http.peers.trust import TrustedPeers, plain_text
 from rawbot.http.responses import FAILED, SWITCHING, WITHOUT_CONTENT
@@ -70,9 +70,7 @@ class HttpFlow(Ending):
         self._peer = plain_text(peer[0]) if isinstance(peer, tuple) else ""
         origin = self._origin
         self._told = origin.scheme != "http" or (bool(origin.trusted) and self._peer in origin.trusted)
-        self._connection = HttpConnection(
-            engine.limits, peer=self._peer, body_limit=engine.body_limit, hosts=engine.hosts, methods=engine.methods
-        )
+        self._connection = engine.make_connection(self._peer)
         admitted = engine.admit(self, self._peer)
         if engine.closed or (not admitted and engine.crowded):  # accepted as the listener closed, or in a flood
             self._transport.abort()
@@ -212,7 +210,7 @@ class HttpFlow(Ending):
                 self._yielding = True
                 self._engine.loop.call_soon(self._go_on)
         self._advancing = False
-        if self._paused_reading or self._reserved or connection.held > self._engine.capacity.read_ahead:
+        if self._paused_reading or self._reserved or not connection.idle:
             self._throttle()
 
     def _go_on(self) -> None:

@@ -13,7 +13,7 @@ from rawbot.aio.watching.observer import Observer
 from rawbot.aio.wheel import Clock, TimerWheel
 from rawbot.errors import ProtocolError
 from rawbot.exchange import Channel, Exchange, FileRegion, Pending, Request, Response
-from rawbot.http.limits import Limits
+from rawbot.http.connection import HttpConnection
 from rawbot.websocket.handshake import Handshake
 from rawbot.websocket.settings import WebSocketSettings
 
@@ -102,12 +102,10 @@ class Successor(Connection, Protocol):
 class Host(Protocol):
     """What a connection needs of the engine."""
 
-    limits: Limits
     timeouts: Timeouts
     capacity: Capacity
     observers: tuple[Observer, ...]
     hosts: frozenset[bytes] | None
-    methods: frozenset[bytes]
     websocket: WebSocketSettings
     wheel: TimerWheel
     pending: int
@@ -141,6 +139,9 @@ class Host(Protocol):
 
     def forget(self, connection: Connection, address: str) -> None:
         """Note that a connection is gone."""
+
+    def make_connection(self, peer: str) -> HttpConnection:
+        """Return the HTTP of a connection with this client."""
 
     def body_limit(self, request: Request) -> int:
         """Return how many bytes the body of this request may have."""

@@ -78,7 +78,10 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that an app was given besides bots and endpoints. `hosts` are the names that it answers to, None for any."""
+    """All that an app was given besides bots and endpoints.
+
+    `hosts` are the names that it answers to, None for any; without `fast_path` every request goes through h11.
+    """
 
     limits: Limits
     timeouts: Timeouts
@@ -86,6 +89,7 @@ class Settings:
     websocket: WebSocketSettings
     observers: tuple[Observer, ...] = ()
     hosts: frozenset[bytes] | None = None
+    fast_path: bool = True
 
 
 def make_settings(
@@ -96,6 +100,7 @@ def make_settings(
     websocket: WebSocketSettings | None = None,
     observers: Iterable[Observer] = (),
     hosts: Sequence[str] | None = None,
+    fast_path: bool = True,
 ) -> Settings:
     """Fill in what was left out. Raises `ConfigError` for host names that no request can carry."""
     names = None
@@ -110,4 +115,5 @@ def make_settings(
         websocket or WebSocketSettings(),
         tuple(observers),
         names,
+        fast_path,
     )

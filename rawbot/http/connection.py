@@ -3,16 +3,18 @@
 Layer 2, pure. Which bytes belong to which part of a request, and what is owed, is decided here; the rules for them
 stand beside:
 
-- A head is looked at strictly in `heads`, then parsed by h11 unless its fields are known from an earlier one.
+- A common request that is there in one piece is known by `recognizer`. Of all others the head is looked at strictly in
+  `heads`, then parsed by h11 unless its fields are known from an earlier one.
 - A body whose length the head tells is as many bytes; one in chunks is decoded in `chunks`. Responses are written in
   `responses`.
 - The next request is not parsed before the answer to the last one was sent. So pipelined requests are answered in
   order, and what they cost is their bytes in one buffer, which the shell keeps short by not reading on.
 
         ┌────────────── send ──────────────┐
-        ▼                                  │
-      HEAD ──▶ BODY ──▶ ANSWER (owed) ─────┴─▶ CLOSED
-        └────────┴── any error: refuse ───────▶┘
+        ▼     (recognised)                 │
+      HEAD ─────────────▶ ANSWER (owed) ───┴─▶ CLOSED
+        ├──────▶ BODY ──────▲                  ▲
+        └─────────┴── any error: refuse ───────┘
 """
 
 import enum
@@ -25,6 +27,7 @@ from rawbot.exchange import Request, Response
 from rawbot.http.chunks import ChunkedBody
 from rawbot.http.heads import METHODS, Head, HeadReader
 from rawbot.http.limits import Limits
+from rawbot.http.recognizer import Recognizer
 from rawbot.http.responses import CONTINUE, UPGRADE_REQUIRED, encode_response, refusal
 
 
@@ -38,7 +41,7 @@ class Phase(enum.IntEnum):  # an Enum is hashed in Python: 0.25 µs for each mov
 
 
 _MOVES = {
-    Phase.HEAD: (Phase.BODY, Phase.CLOSED),
+    Phase.HEAD: (Phase.BODY, Phase.ANSWER, Phase.CLOSED),
     Phase.BODY: (Phase.ANSWER, Phase.CLOSED),
     Phase.ANSWER: (Phase.HEAD, Phase.CLOSED),
     Phase.CLOSED: (),
@@ -53,12 +56,13 @@ class HttpConnection:
 
     `body_limit` is given a request whose body is still to come, and tells how many bytes that may have; without it
     `limits.max_body_size` holds for all. `hosts`, lower-case names without port, are the ones that are answered for,
-    None for any: others get 421. `methods` are all that are known: others get 501.
+    None for any: others get 421. `methods` are all that are known: others get 501. Without a `recognizer` every request
+    goes through the strict look and h11.
     """
 
     __slots__ = (
-        "_body_limit", "_body_size", "_buffer", "_chunks", "_head_only", "_heads", "_keep", "_limits", "_peer",
-        "_request", "_staying", "_waits", "phase",
+        "_at", "_body_limit", "_body_size", "_buffer", "_chunks", "_fresh", "_head_only", "_heads", "_keep", "_limits",
+        "_peer", "_recognizer", "_request", "_staying", "_waits", "phase",
     )  # fmt: skip
 
     def __init__(
@@ -69,12 +73,17 @@ class HttpConnection:
         body_limit: Callable[[Request], int] | None = None,
         hosts: frozenset[bytes] | None = None,
         methods: frozenset[bytes] = METHODS,
+        recognizer: Recognizer | None = None,
     ) -> None:
         self.phase = Phase.HEAD
         self._limits = limits
         self._peer = peer
         self._body_limit = body_limit
         self._heads = HeadReader(limits, hosts=hosts, methods=methods)
+        self._recognizer = recognizer
+        self._fresh = b""
+        """What came while nothing was there. From `_at` on it is to be recognised, or else goes to the buffer."""
+        self._at = 0
         self._buffer = bytearray()
         self._request: Request | None = None
         self._body_size = 0
@@ -87,29 +96,37 @@ class HttpConnection:
     @property
     def buffered(self) -> int:
         """How many bytes wait to be parsed."""
-        return len(self._buffer)
+        return len(self._buffer) + len(self._fresh) - self._at
 
     @property
     def held(self) -> int:
         """How many bytes are held, of a body whose chunks are taken apart among them."""
-        return len(self._buffer) + (0 if self._chunks is None else self._chunks.size)
+        return self.buffered + (0 if self._chunks is None else self._chunks.size)
 
     @property
     def idle(self) -> bool:
         """Whether nothing of a request is there and nothing is owed."""
-        return self.phase is Phase.HEAD and not self._buffer
+        return self.phase is Phase.HEAD and not self._buffer and not self._fresh
 
     def receive_data(self, data: bytes) -> None:
         """Take in what the peer sent. Behind its last request it is thrown away (RFC 9112, section 9.6)."""
         if self.phase is Phase.CLOSED or (self.phase is Phase.ANSWER and not self._keep):
             return
-        self._buffer += data
+        if self._buffer or self._fresh or self._recognizer is None or self.phase is not Phase.HEAD:
+            self._spill()
+            self._buffer += data
+        else:
+            self._fresh = data
 
     def next_request(self) -> Request | None:
         """Return the next whole request, or None while it is not there or an answer is owed.
 
         Raises `ProtocolError` or `LimitError`, to be answered with `refuse`.
         """
+        if self._fresh and self.phase is Phase.HEAD:
+            if (request := self._recognize()) is not None:
+                return request
+            self._spill()
         if self.phase is Phase.HEAD and (not self._buffer or not self._begin()):
             return None
         if self.phase is Phase.BODY:
@@ -144,6 +161,7 @@ class HttpConnection:
 
     def detach(self) -> bytes:
         """Return what came behind the request that is owed an answer: the connection becomes something else."""
+        self._spill()
         rest = bytes(self._buffer)
         self._move(Phase.CLOSED)
         return rest
@@ -154,7 +172,27 @@ class HttpConnection:
         self.phase = phase
         if phase is Phase.CLOSED:
             self._buffer.clear()
+            self._fresh, self._at = b"", 0
             self._request = self._chunks = None
+
+    def _recognize(self) -> Request | None:
+        """Take a common request from what is fresh."""
+        if self._recognizer is None or (found := self._recognizer.read(self._fresh, self._at, self._peer)) is None:
+            return None
+        request, self._at = found
+        if self._at == len(self._fresh):
+            self._fresh, self._at = b"", 0
+        self._head_only = request.method == "HEAD"
+        self._keep = True
+        self._staying = None
+        self._move(Phase.ANSWER)
+        return request
+
+    def _spill(self) -> None:
+        """Let what is fresh go the long way."""
+        if self._fresh:
+            self._buffer += self._fresh[self._at :]
+            self._fresh, self._at = b"", 0
 
     def _begin(self) -> bool:
         """Parse the head once it is whole. One that is at fault stays in the buffer, where `refuse` looks at it."""

@@ -71,9 +71,14 @@ class _SecretError(Exception):
         self.section = section
 
 
+def split_fields(lines: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the fields of lines that have the grammar of fields, as `Request.headers` has them."""
+    return tuple((name.lower(), value.rstrip(b" \t")) for name, value in _FIELDS.findall(lines))
+
+
 def _read(lines: bytes, *, modern: bool) -> HeaderSection:
     """Read lines that have the grammar of fields. Raises `ProtocolError` for what they may not say together."""
-    fields = tuple((name.lower(), value.rstrip(b" \t")) for name, value in _FIELDS.findall(lines))
+    fields = split_fields(lines)
     known = _by_name(fields)
     host = _host(known.get(b"host"), needed=modern)
     length, chunked = _framing(known, modern=modern)

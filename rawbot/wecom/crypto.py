@@ -89,7 +89,7 @@ class WeComCrypto:
     `entropy(n)` gives n random bytes. Not for use by several threads at once.
     """
 
-    __slots__ = ("_decrypt", "_encrypt", "_iv", "_key", "_last_block", "_receive_ids", "_suffix", "_token")
+    __slots__ = ("_decrypt", "_encrypt", "_iv", "_key", "_last_block", "_receive_ids", "_tails", "_token")
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class WeComCrypto:
         self._key = decode_key(encoding_aes_key)
         self._iv = self._key[:_BLOCK]
         self._receive_ids = _encode_ids(receive_id)
-        self._suffix = self._receive_ids[0] if self._receive_ids else b""
+        self._tails = _make_tails(self._receive_ids[0] if self._receive_ids else b"")
         self._decrypt = AES.new(self._key, AES.MODE_CBC, self._iv).decrypt
         self._encrypt = AES.new(self._key, AES.MODE_CBC, self._iv).encrypt
         self._last_block = self._encrypt(draw(entropy, _BLOCK))
@@ -120,8 +120,7 @@ class WeComCrypto:
 
     def verify(self, signature: bytes, timestamp: bytes, nonce: bytes, encrypted: bytes) -> bool:
         """Tell in constant time whether the signature fits. Upper-case hex does not: the platform never sends it."""
-        expected = sha1(b"".join(sorted((self._token, timestamp, nonce, encrypted)))).hexdigest()
-        return compare_digest(expected.encode(), signature)
+        return compare_digest(self.sign(timestamp, nonce, encrypted).encode(), signature)
 
     def sign(self, timestamp: bytes, nonce: bytes, encrypted: bytes) -> str:
         """Return the `msg_signature` of these and the token: SHA-1 in lower-case hex."""
@@ -140,15 +139,22 @@ class WeComCrypto:
         if size % _PAD_TO or not size:
             raise CryptoError("the ciphertext's length is not a multiple of 32", code=FRAME_ERROR)
         frame = self._decrypt(ciphertext)  # its first block is noise: see the top of the file
+        end = _HEADER + int.from_bytes(frame[_BLOCK:_HEADER], "big")
+        if frame[end:] == self._tails[(end - _HEADER) % _PAD_TO]:
+            return frame[_HEADER:end]  # as we would have ended it ourselves: 0.4 µs less than by looking at each part
+        return frame[_HEADER : self._look_at_end(frame, end)]
+
+    def _look_at_end(self, frame: bytes, end: int) -> int:
+        """Return where the message ends, if padding, length and receive id go together. Raises `CryptoError`."""
+        size = len(frame)
         padding = frame[-1]
         if not 1 <= padding <= _PAD_TO or not frame.endswith(_PADDING[padding]):
             raise CryptoError("the padding is wrong", code=DECRYPT_ERROR)
-        end = _HEADER + int.from_bytes(frame[_BLOCK:_HEADER], "big")
         if end > size - padding:
             raise CryptoError("the length field points beyond the frame", code=FRAME_ERROR)
         if self._receive_ids and frame[end : size - padding] not in self._receive_ids:
             raise CryptoError("the message is meant for another receive id", code=RECEIVE_ID_ERROR)
-        return frame[_HEADER:end]
+        return end
 
     def encrypt(self, message: bytes, *, random: bytes | None = None) -> bytes:
         """Return the message as a base64 ciphertext.
@@ -156,14 +162,21 @@ class WeComCrypto:
         With `random` (16 bytes) the result is byte for byte that of a fresh cipher with this prefix.
         """
         prefix = _ZEROS if random is None else self._chained(random)
-        frame = prefix + len(message).to_bytes(4, "big") + message + self._suffix
-        ciphertext = self._encrypt(frame + _PADDING[_PAD_TO - len(frame) % _PAD_TO])
+        size = len(message)
+        tail = self._tails[size % _PAD_TO]
+        ciphertext = self._encrypt(b"".join((prefix, size.to_bytes(4, "big"), message, tail)))
         self._last_block = ciphertext[-_BLOCK:]
         return b2a_base64(ciphertext, newline=False)
 
     def _chained(self, random: bytes) -> bytes:
         """Return what, xored with the last block, gives what a fresh cipher makes of this prefix and the IV."""
         return bytes(r ^ i ^ p for r, i, p in zip(random, self._iv, self._last_block, strict=True))
+
+
+def _make_tails(receive_id: bytes) -> tuple[bytes, ...]:
+    """Return what follows a message, by the remainder of its length: the id and the padding."""
+    header = bytes(_HEADER)
+    return tuple(pad(header + bytes(rest) + receive_id)[_HEADER + rest :] for rest in range(_PAD_TO))
 
 
 def _encode_ids(receive_id: ReceiveId) -> tuple[bytes, ...]:

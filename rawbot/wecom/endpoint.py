@@ -14,7 +14,6 @@ Nothing here waits: where the bot must speak first, the exchange is `Pending` an
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from urllib.parse import unquote
 
 from rawbot.errors import ProtocolError
 from rawbot.exchange import (
@@ -31,10 +30,10 @@ from rawbot.exchange import (
     refuse,
 )
 from rawbot.expiring import ExpiringDict
-from rawbot.wecom.crypto import RECEIVE_ID_ERROR, SIGNATURE_ERROR, CryptoError, ReceiveId, WeComCrypto
+from rawbot.wecom.crypto import ReceiveId, WeComCrypto
 from rawbot.wecom.deliveries import Deliveries
-from rawbot.wecom.envelope import decode_envelope, encode_envelope
-from rawbot.wecom.event_replies import EMPTY, EventReply
+from rawbot.wecom.envelope import decode_envelope
+from rawbot.wecom.event_replies import EventReply
 from rawbot.wecom.figures import gather_figures
 from rawbot.wecom.media import MEDIA_LIFETIME, WeComAttachment
 from rawbot.wecom.messages import (
@@ -50,6 +49,8 @@ from rawbot.wecom.messages import (
     encode_stream,
     strip_mention,
 )
+from rawbot.wecom.query import CallbackQuery, decode_query
+from rawbot.wecom.sealing import Seal, unseal
 from rawbot.wecom.settings import demand_count, demand_lifetime, demand_pairs, demand_seconds, demand_text, draw
 from rawbot.wecom.stream_table import StreamLimits, StreamTable, Voice
 from rawbot.wecom.streams import Stream
@@ -68,8 +69,6 @@ MAX_EVENTS = 4096
 
 TICK = 0.25
 """Seconds for which `receive` does not look for time-outs again; no time-out here is meant more exactly."""
-
-_JSON = b"application/json"
 
 
 class WeComEndpoint(Endpoint):
@@ -145,11 +144,13 @@ class WeComEndpoint(Endpoint):
         if not 0 <= now - self._ticked < TICK:
             self.tick(now)
         try:
-            query = _decode_query(request.query)
-            self._check_clock(query, now)
+            query = decode_query(request.query)
+            if self._clock_window is not None:
+                self._check_clock(query, self._clock_window, now)
             if request.method == "GET":
                 return self._verify_url(query)
-            return self._receive_callback(query, request.body, now)
+            crypto, plaintext = unseal(self._ciphers, query, decode_envelope(request.body))
+            return self._dispatch(decode_message(plaintext), Seal(crypto, query.nonce), now)
         except ProtocolError as error:
             self.failures[error.code or 0] += 1
             return refuse(error)
@@ -185,46 +186,25 @@ class WeComEndpoint(Endpoint):
         """Count the bubbles whose last frame the platform has not fetched yet."""
         return self.streams.unsettled
 
-    def _verify_url(self, query: dict[str, str]) -> Answer:
+    def _verify_url(self, query: CallbackQuery) -> Answer:
         """Give the decrypted echostr back as it is: no quotes, no newline (doc 101033).
 
         Base64 has no spaces: one that stands there was a `+` before a proxy or a form decoder took it for a blank.
         """
-        echostr = _demand(query, "echostr").replace(" ", "+")
-        _, message = self._decrypt(query, echostr.encode())
+        if not query.echostr:
+            raise ProtocolError("the query has no echostr")
+        _, message = unseal(self._ciphers, query, query.echostr.replace(" ", "+").encode())
         return Answer(Response(200, message))
 
-    def _receive_callback(self, query: dict[str, str], body: bytes, now: float) -> Exchange:
-        crypto, plaintext = self._decrypt(query, decode_envelope(body))
-        return self._dispatch(decode_message(plaintext), _Seal(crypto, query["nonce"]), now)
-
-    def _decrypt(self, query: dict[str, str], encrypted: bytes) -> tuple[WeComCrypto, bytes]:
-        """Verify, then decrypt, with whichever pair of token and key fits."""
-        signature = _demand(query, "msg_signature").encode()
-        timestamp = _demand(query, "timestamp").encode()
-        nonce = _demand(query, "nonce").encode()
-        failure: CryptoError | None = None
-        for crypto in self._ciphers:
-            if not crypto.verify(signature, timestamp, nonce, encrypted):
-                continue
-            try:
-                return crypto, crypto.decrypt(encrypted)
-            except CryptoError as error:
-                failure = error
-                if error.code == RECEIVE_ID_ERROR:
-                    break
-        raise failure or CryptoError("the signature does not fit", status=403, code=SIGNATURE_ERROR)
-
-    def _check_clock(self, query: dict[str, str], now: float) -> None:
-        if self._clock_window is None:
-            return
-        timestamp = _demand(query, "timestamp")
+    @staticmethod
+    def _check_clock(query: CallbackQuery, window: float, now: float) -> None:
+        timestamp = query.timestamp
         if not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:  # noqa: PLR2004 - 30,000 years
             raise ProtocolError("the timestamp is not a number of seconds", status=403)
-        if abs(now - int(timestamp)) > self._clock_window:
+        if abs(now - int(timestamp)) > window:
             raise ProtocolError("the timestamp lies outside of the clock window", status=403)
 
-    def _dispatch(self, message: Message, seal: "_Seal", now: float) -> Exchange:
+    def _dispatch(self, message: Message, seal: Seal, now: float) -> Exchange:
         if isinstance(message, Refresh):
             return self._refresh(message, seal, now)
         known = self._remembered.get(message.msgid, now)
@@ -234,7 +214,7 @@ class WeComEndpoint(Endpoint):
             return self._begin(message, seal, now)
         return self._begin_event(message, seal, now)
 
-    def _repeat(self, stream_id: str, message: Message, seal: "_Seal", now: float) -> Exchange:
+    def _repeat(self, stream_id: str, message: Message, seal: Seal, now: float) -> Exchange:
         """Answer a callback again as it was answered; empty when that is so long ago that nobody looks any more."""
         if stream := self.streams.get(stream_id, now):
             return self._first_answer(stream, message, None, seal, now)
@@ -242,7 +222,7 @@ class WeComEndpoint(Endpoint):
             return self._event_answer(reply, None, seal, now)
         return Answer(Response(200))
 
-    def _begin(self, message: UserMessage, seal: "_Seal", now: float) -> Exchange:
+    def _begin(self, message: UserMessage, seal: Seal, now: float) -> Exchange:
         """Open the bubble for a new message, and tell the bot."""
         stream = None if self._draining else self.streams.open(message, now)
         if stream is None:
@@ -252,22 +232,13 @@ class WeComEndpoint(Endpoint):
         text = message.text
         if message.chattype == "group":
             text = strip_mention(text, bot_name=self._bot_name)
-        event = Event(
-            kind=MESSAGE,
-            platform=PLATFORM,
-            chat=_chat(message),
-            sender=message.sender,
-            text=text,
-            reply=stream,
-            message=message,
-            attachments=self._attachments(message, seal.key, now),
-            in_flight=self.streams.in_flight(message.sender),
-        )
+        attachments = self._attachments(message, seal.key, now)
+        in_flight = self.streams.in_flight(message.sender)
+        # by position, in the order of the fields: 0.4 µs less than by name
+        event = Event(MESSAGE, PLATFORM, _chat(message), message.sender, text, stream, message, attachments, in_flight)
         return self._first_answer(stream, message, event, seal, now)
 
-    def _first_answer(
-        self, stream: Stream, message: Message, event: Event | None, seal: "_Seal", now: float
-    ) -> Exchange:
+    def _first_answer(self, stream: Stream, message: Message, event: Event | None, seal: Seal, now: float) -> Exchange:
         if not self._first_hold or stream.ended:
             return Answer(seal.response(stream.frame(message.msgid, first=True), now), event)
         pending = Pending(
@@ -276,7 +247,7 @@ class WeComEndpoint(Endpoint):
         stream.wait(pending, until_closed=True)
         return pending
 
-    def _refresh(self, message: Refresh, seal: "_Seal", now: float) -> Exchange:
+    def _refresh(self, message: Refresh, seal: Seal, now: float) -> Exchange:
         stream = self.streams.get(message.stream_id, now)
         if stream is None:
             return Answer(seal.response(encode_stream(message.stream_id, self._texts.unknown, finish=True), now))
@@ -286,7 +257,7 @@ class WeComEndpoint(Endpoint):
         stream.wait(pending)
         return pending
 
-    def _begin_event(self, message: Message, seal: "_Seal", now: float) -> Exchange:
+    def _begin_event(self, message: Message, seal: Seal, now: float) -> Exchange:
         reply = EventReply(message, now, self.deliveries, self._texts)
         self._remembered.set(message.msgid, "", now)
         self._events.set(message.msgid, reply, now)
@@ -304,7 +275,7 @@ class WeComEndpoint(Endpoint):
             return Answer(Response(200), None if self._draining else event)
         return self._event_answer(reply, event, seal, now)
 
-    def _event_answer(self, reply: EventReply, event: Event | None, seal: "_Seal", now: float) -> Exchange:
+    def _event_answer(self, reply: EventReply, event: Event | None, seal: Seal, now: float) -> Exchange:
         if reply.answer is not None:
             return Answer(seal.response(reply.answer, now))
         pending = Pending(event, now + EVENT_DEADLINE, lambda at: seal.response(reply.time_out(), at))
@@ -328,29 +299,6 @@ class WeComEndpoint(Endpoint):
         ]
 
 
-class _Seal:
-    """What an answer to one callback is encrypted with: the pair that opened it, and its nonce."""
-
-    __slots__ = ("_crypto", "_nonce")
-
-    def __init__(self, crypto: WeComCrypto, nonce: str) -> None:
-        self._crypto = crypto
-        self._nonce = nonce
-
-    @property
-    def key(self) -> bytes:
-        return self._crypto.key
-
-    def response(self, plaintext: bytes, now: float) -> Response:
-        """Encrypt and sign; a reply that says nothing is an empty body (doc 101033)."""
-        if plaintext == EMPTY:
-            return Response(200)
-        encrypted = self._crypto.encrypt(plaintext)
-        timestamp = int(now)
-        signature = self._crypto.sign(b"%d" % timestamp, self._nonce.encode(), encrypted)
-        return Response(200, encode_envelope(encrypted, signature, timestamp, self._nonce), _JSON)
-
-
 def _make_memory(replay_window: float, max_remembered: int) -> ExpiringDict[str, str]:
     demand_lifetime("replay_window", replay_window)
     return ExpiringDict(replay_window, demand_count("max_remembered", max_remembered))
@@ -359,23 +307,3 @@ def _make_memory(replay_window: float, max_remembered: int) -> ExpiringDict[str,
 def _chat(message: Message) -> str:
     """Name the conversation: the group, or else the user, with this bot."""
     return f"{message.aibotid}/{message.chatid or message.sender}"
-
-
-def _decode_query(query: str) -> dict[str, str]:
-    """Split a query and percent-decode it once; `+` stays, since it is base64's own. Raises `ProtocolError`."""
-    if not query.isascii():
-        raise ProtocolError("the query is not ASCII")
-    decoded: dict[str, str] = {}
-    for part in filter(None, query.split("&")):
-        name, _, value = part.partition("=")
-        if name in decoded:
-            raise ProtocolError("a query parameter is given twice")
-        decoded[name] = unquote(value) if "%" in value else value
-    return decoded
-
-
-def _demand(query: dict[str, str], name: str) -> str:
-    value = query.get(name)
-    if not value:
-        raise ProtocolError(f"the query has no {name}")
-    return value

@@ -15,11 +15,13 @@ Json = dict[str, Any]
 MAX_PARTS = 100
 """Commas, colons and brackets that an envelope may have; a real one has five. A megabyte of nothing else would take
 80 ms to make into objects, and nobody has signed it yet."""
+_HARMLESS = 4096
+"""Bytes of a body that need no counting, whatever they are: a message's. It would take 1.2 µs of 2."""
 
 
 def decode_envelope(body: bytes) -> bytes:
     """Return the `encrypt` field of a callback's body. Raises `ProtocolError` (-40002)."""
-    if sum(map(body.count, b",:[{")) > MAX_PARTS:
+    if len(body) > _HARMLESS and sum(map(body.count, b",:[{")) > MAX_PARTS:
         raise ProtocolError("the body is no envelope", code=PARSE_ERROR)
     envelope = load_object(body, "the body")
     encrypted = envelope.get("encrypt") or envelope.get("Encrypt")

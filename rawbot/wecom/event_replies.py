@@ -22,10 +22,8 @@ from rawbot.wecom.messages import (
     encode_markdown,
     encode_text,
 )
+from rawbot.wecom.sealing import EMPTY
 from rawbot.wecom.texts import WeComTexts
-
-EMPTY = b""
-"""The answer that says nothing: 200 with an empty body."""
 
 _ANSWERED = "the answer to this event was sent already, or its five seconds are over"
 

@@ -165,17 +165,8 @@ Message = UserMessage | Refresh | EnterChat | CardEvent | FeedbackEvent | Unknow
 def decode_message(data: bytes) -> Message:
     """Return the message in a decrypted callback. Raises `ProtocolError` (-40002) when it is not one."""
     raw = load_object(data, "the message")
+    common = _common(raw)
     msgtype = _str(raw, "msgtype")
-    sender = _dict(raw, "from")
-    common = (
-        _str(raw, "msgid"),
-        _str(raw, "aibotid"),
-        _str(raw, "chattype"),
-        _str(raw, "chatid"),
-        _str(sender, "userid"),
-        _str(raw, "response_url"),
-        raw,
-    )
     if not common[0]:
         raise ProtocolError("the message has no msgid", code=PARSE_ERROR)
     if msgtype == "stream":
@@ -185,7 +176,7 @@ def decode_message(data: bytes) -> Message:
     if msgtype not in _CONTENTS:
         return UnknownEvent(*common, name=msgtype)
     quote = _decode_content(_dict(raw, "quote")) if raw.get("quote") else None
-    return UserMessage(*common, content=_decode_content(raw), quote=quote)
+    return UserMessage(*common, _decode_content(raw), quote)
 
 
 def strip_mention(text: str, *, bot_name: str | None = None) -> str:
@@ -261,6 +252,7 @@ def encode_markdown(content: str) -> bytes:
     return orjson.dumps({"msgtype": "markdown", "markdown": {"content": content}})
 
 
+_WORDS = (Text, Voice)  # a tuple made once: `Text | Voice` is made anew at each look, 0.2 µs
 _MENTION = re.compile(r"\A@\S+(?:\s+|\Z)")
 
 _CONTENTS: dict[str, Callable[[Json], Content]] = {
@@ -271,6 +263,22 @@ _CONTENTS: dict[str, Callable[[Json], Content]] = {
     "video": lambda body: Video(_str(body, "url")),
     "mixed": lambda body: Mixed(tuple(_decode_item(item) for item in _dicts(body, "msg_item"))),
 }
+
+
+_Common = tuple[str, str, str, str, str, str, Json]
+"""The fields of `Incoming`."""
+
+
+def _common(raw: Json) -> _Common:
+    return (
+        _str(raw, "msgid"),
+        _str(raw, "aibotid"),
+        _str(raw, "chattype"),
+        _str(raw, "chatid"),
+        _str(_dict(raw, "from"), "userid"),
+        _str(raw, "response_url"),
+        raw,
+    )
 
 
 def _decode_content(holder: Json) -> Content:
@@ -287,7 +295,7 @@ def _decode_item(item: Json) -> Content:
     return Unknown("mixed", item.get("mixed")) if item.get("msgtype") == "mixed" else _decode_content(item)
 
 
-def _decode_event(common: tuple[str, str, str, str, str, str, Json], event: Json) -> Message:
+def _decode_event(common: _Common, event: Json) -> Message:
     name = _str(event, "eventtype")
     if name == "enter_chat":
         return EnterChat(*common)
@@ -331,7 +339,7 @@ def _selected(body: Json) -> dict[str, list[str]]:
 
 
 def _text_of(content: Content) -> str:
-    if isinstance(content, Text | Voice):
+    if isinstance(content, _WORDS):
         return content.content
     if isinstance(content, Mixed):
         return "\n".join(filter(None, map(_text_of, content.items)))
@@ -340,11 +348,11 @@ def _text_of(content: Content) -> str:
 
 def _str(holder: Json, key: str) -> str:
     value = holder.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
+    if isinstance(value, str):
+        return value
+    if value is not None:
         raise ProtocolError(f"{key} is not a string", code=PARSE_ERROR)
-    return value
+    return ""
 
 
 def _either(holder: Json, *keys: str) -> str:
@@ -353,11 +361,11 @@ def _either(holder: Json, *keys: str) -> str:
 
 def _dict(holder: Json, key: str) -> Json:
     value = holder.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
+    if isinstance(value, dict):
+        return value
+    if value is not None:
         raise ProtocolError(f"{key} is not an object", code=PARSE_ERROR)
-    return value
+    return {}
 
 
 def _dicts(holder: Json, key: str) -> list[Json]:
