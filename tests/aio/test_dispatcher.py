@@ -1,6 +1,7 @@
 """rawbot/aio/dispatcher.py: when handlers run, in which order, and how their replies end however they end."""
 
 import asyncio
+import functools
 import logging
 import sys
 from collections.abc import Sequence
@@ -111,6 +112,37 @@ def test_a_handler_that_never_waits_is_done_in_its_first_turn_where_python_has_e
         assert bool(event.reply.endings) == (sys.version_info >= (3, 12))
         await turns()
         assert event.reply.endings == ["finished"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine function", "object", "partial", "awaitable"])
+def test_nothing_of_a_handler_runs_in_the_call_that_dispatches_its_event(kind: str):
+    """That call stands between the bytes of one connection and those of the next."""
+    seen: list[str] = []
+
+    async def coroutine(event: Event, _: FakeReply):
+        seen.append(event.text)
+
+    class Callable:
+        async def __call__(self, event: Event, _: FakeReply) -> None:
+            seen.append(event.text)
+
+    handlers = {
+        "plain": lambda event, _: seen.append(event.text),
+        "coroutine function": coroutine,
+        "object": Callable(),
+        "partial": functools.partial(coroutine),
+        "awaitable": lambda event, reply: asyncio.ensure_future(coroutine(event, reply)),
+    }
+    bot = Bot()
+    bot.on_message(handlers[kind])
+
+    async def run():
+        Dispatcher(bot, asyncio.get_running_loop(), fetch).dispatch(make_event("hello"))
+        assert seen == []
+        await turns()
+        assert seen == ["hello"]
 
     asyncio.run(run())
 
