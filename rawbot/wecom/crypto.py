@@ -89,7 +89,7 @@ class WeComCrypto:
     `entropy(n)` gives n random bytes. Not for use by several threads at once.
     """
 
-    __slots__ = ("_decrypt", "_encrypt", "_iv", "_key", "_last_block", "_receive_ids", "_tails", "_token")
+    __slots__ = ("_ahead", "_decrypt", "_encrypt", "_iv", "_key", "_last_block", "_receive_ids", "_tails", "_token")
 
     def __init__(
         self,
@@ -109,6 +109,7 @@ class WeComCrypto:
         self._decrypt = AES.new(self._key, AES.MODE_CBC, self._iv).decrypt
         self._encrypt = AES.new(self._key, AES.MODE_CBC, self._iv).encrypt
         self._last_block = self._encrypt(draw(entropy, _BLOCK))
+        self._ahead: dict[bytes, bytes] = {}
 
     def __repr__(self) -> str:
         return "<WeComCrypto>"  # neither token nor key
@@ -161,12 +162,32 @@ class WeComCrypto:
 
         With `random` (16 bytes) the result is byte for byte that of a fresh cipher with this prefix.
         """
-        prefix = _ZEROS if random is None else self._chained(random)
-        size = len(message)
-        tail = self._tails[size % _PAD_TO]
-        ciphertext = self._encrypt(b"".join((prefix, size.to_bytes(4, "big"), message, tail)))
+        ciphertext = self._encrypt(self._frame(message, _ZEROS if random is None else self._chained(random)))
         self._last_block = ciphertext[-_BLOCK:]
         return b2a_base64(ciphertext, newline=False)
+
+    def encrypt_ahead(self, messages: Sequence[bytes]) -> None:
+        """Encrypt in one go what is likely to be said soon, for `take_ahead`; what was kept before is forgotten.
+
+        A call of pycryptodome's takes 2.7 µs, of which AES itself has 0.2 for a short message.
+        """
+        frames = [self._frame(message, _ZEROS) for message in messages]
+        ciphertext = self._encrypt(b"".join(frames))
+        self._last_block = ciphertext[-_BLOCK:]
+        self._ahead = {}
+        start = 0
+        for message, frame in zip(messages, frames, strict=True):
+            end = start + len(frame)
+            self._ahead[message] = b2a_base64(ciphertext[start:end], newline=False)
+            start = end
+
+    def take_ahead(self, message: bytes) -> bytes | None:
+        """Return what `encrypt` would, once, if it was encrypted ahead."""
+        return self._ahead.pop(message, None)
+
+    def _frame(self, message: bytes, prefix: bytes) -> bytes:
+        size = len(message)
+        return b"".join((prefix, size.to_bytes(4, "big"), message, self._tails[size % _PAD_TO]))
 
     def _chained(self, random: bytes) -> bytes:
         """Return what, xored with the last block, gives what a fresh cipher makes of this prefix and the IV."""

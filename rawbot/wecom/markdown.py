@@ -40,7 +40,10 @@ def is_blank(text: str) -> bool:
     """Tell whether not even a bubble that is still open would show anything: here thoughts count, if there are any."""
     if "think>" in text:
         text = _TAGS.sub("", text)
-    return all(c in _BLANKS or unicodedata.category(c) in _UNSEEN for c in text)
+    for c in text:  # noqa: SIM110 - as a rule it ends at the first character: 0.2 µs, `all` with its generator 0.6
+        if c not in _BLANKS and unicodedata.category(c) not in _UNSEEN:
+            return False
+    return True
 
 
 def clean(text: str) -> str:

@@ -3,7 +3,7 @@
 Layer 3, pure. Source: developer.work.weixin.qq.com/document/path/101033.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rawbot.exchange import Response
 from rawbot.wecom.crypto import RECEIVE_ID_ERROR, SIGNATURE_ERROR, CryptoError, WeComCrypto
@@ -34,11 +34,21 @@ class Seal:
         """Encrypt and sign; a reply that says nothing is an empty body."""
         if plaintext == EMPTY:
             return Response(200)
-        crypto, nonce = self._crypto, self._nonce
-        encrypted = crypto.encrypt(plaintext)
+        return self._signed(self._crypto.encrypt(plaintext), now)
+
+    def first_response(self, plaintext: bytes, now: float, coming: Callable[[], list[bytes]]) -> Response:
+        """Do the same for the first of frames of which the next ones are known: those that are `coming`."""
+        crypto = self._crypto
+        encrypted = crypto.take_ahead(plaintext)
+        if encrypted is None:
+            crypto.encrypt_ahead(coming())
+            encrypted = crypto.encrypt(plaintext)
+        return self._signed(encrypted, now)
+
+    def _signed(self, encrypted: bytes, now: float) -> Response:
         timestamp = int(now)
-        signature = crypto.sign(b"%d" % timestamp, nonce.encode(), encrypted)
-        return Response(200, encode_envelope(encrypted, signature, timestamp, nonce), _JSON)
+        signature = self._crypto.sign(b"%d" % timestamp, self._nonce.encode(), encrypted)
+        return Response(200, encode_envelope(encrypted, signature, timestamp, self._nonce), _JSON)
 
 
 def unseal(ciphers: Sequence[WeComCrypto], query: CallbackQuery, encrypted: bytes) -> tuple[WeComCrypto, bytes]:

@@ -14,17 +14,14 @@ text in O(1); asked again it gets the same or a newer one, never an older one an
               (what is new since then goes out through response_url, once the notice was fetched)
 """
 
-import base64
-import enum
-import hashlib
-from copy import deepcopy
 from typing import Protocol
 
 from rawbot.errors import StateError
 from rawbot.exchange import CancelReason, Pending
-from rawbot.media import MAGIC_BYTES, sniff_type
-from rawbot.wecom.cards import Card, check_card
+from rawbot.wecom.cards import Card
 from rawbot.wecom.deliveries import LIFETIME, Deliveries
+from rawbot.wecom.enclosures import Enclosures, check_image, encoded_size
+from rawbot.wecom.frames import encode_waiting, encode_words
 from rawbot.wecom.markdown import (
     TEXT_LIMIT,
     clean,
@@ -37,34 +34,17 @@ from rawbot.wecom.markdown import (
     with_notice,
     without_thought,
 )
-from rawbot.wecom.messages import (
-    Json,
-    UserMessage,
-    encode_card,
-    encode_image_item,
-    encode_markdown,
-    encode_stream,
-)
+from rawbot.wecom.messages import UserMessage, encode_card, encode_markdown, encode_stream
+from rawbot.wecom.phases import CLOSED, MOVES, OPEN, OVERDUE, Phase
 from rawbot.wecom.texts import WeComTexts
 
-MAX_IMAGES = 10
-MAX_IMAGE_BYTES = 10 * 1024 * 1024
-"""Limits of `msg_item` (doc 101031), the size counted before base64."""
+SHORT = TEXT_LIMIT // 4
+"""Characters that fit into a bubble whatever they are: no character has more than four bytes."""
 
 
-class Phase(enum.IntEnum):  # an Enum is hashed in Python: 0.25 µs for each move
-    """Where a stream stands; see the picture at the top of the file."""
-
-    OPEN = enum.auto()
-    OVERDUE = enum.auto()
-    CLOSED = enum.auto()
-
-
-_MOVES = {
-    Phase.OPEN: (Phase.OVERDUE, Phase.CLOSED),
-    Phase.OVERDUE: (Phase.CLOSED,),
-    Phase.CLOSED: (),
-}
+_FINISHED = "this reply is finished"
+_NOTHING = Enclosures()
+"""What most replies enclose; never written to."""
 
 
 class Owner(Protocol):
@@ -72,6 +52,9 @@ class Owner(Protocol):
 
     texts: WeComTexts
     waiting: str
+    waiting_frame: str
+    """The same, as `prepare_waiting` returns it."""
+    feedback: bool
     deliveries: Deliveries
     max_text_bytes: int
 
@@ -89,43 +72,33 @@ class Stream:
     """The reply to one user message (`exchange.Reply`), and the bubble that shows it."""
 
     __slots__ = (
-        "_bytes", "_card", "_card_late", "_card_msgid", "_cut", "_expires_at", "_feedback", "_final", "_held",
-        "_images", "_message_id", "_owner", "_parts", "_pictures_lost", "_response_url", "_seen", "_seen_by", "_shown",
-        "_single", "_unshown", "_version", "_waiters", "_wordless", "id", "opened_at", "phase", "sender", "settled",
+        "_bytes", "_cut", "_enclosed", "_expires_at", "_final", "_held", "_message_id", "_news", "_owner", "_parts",
+        "_response_url", "_seen_by", "_shown", "_single", "_text", "_unshown", "_waiters", "due_at", "id", "phase",
+        "sender", "settled",
     )  # fmt: skip
 
-    def __init__(
-        self, stream_id: str, message: UserMessage, now: float, owner: Owner, *, opened_at: float, feedback: bool
-    ) -> None:
+    def __init__(self, stream_id: str, message: UserMessage, now: float, owner: Owner, *, due_at: float) -> None:
         self.id = stream_id
         self.sender = message.sender
-        self.phase = Phase.OPEN
+        self.phase = OPEN
         self.settled = False
+        self.due_at = due_at
+        """When the owner has to do something about it: end its bubble, and afterwards forget it."""
         self._owner = owner
         self._message_id = message.msgid
         self._response_url = message.response_url
         self._single = message.chattype != "group"
         self._expires_at = now + LIFETIME
-        self.opened_at = opened_at
-        self._feedback = feedback
-        # Empty tuples, not lists: a quiet stream is one object to the garbage collector instead of four, and a full
-        # collection over 48,000 of them takes 60 ms instead of 91.
+        # Empty tuples and None, not lists: a quiet stream is one object to the garbage collector instead of four, and
+        # a full collection over 48,000 of them takes 60 ms instead of 91.
         self._parts: list[str] | tuple[()] = ()
-        self._bytes = 0
-        self._held = 0
-        self._cut = False
-        self._images: tuple[Json, ...] = ()
-        self._pictures_lost = False
-        self._card: Card | None = None
-        self._card_late = False
-        self._card_msgid: str | None = None
-        self._version = 0
-        self._seen = -1
-        self._seen_by = ""
-        self._shown = self._unshown = ""
-        self._final = ""
-        self._wordless = False
+        """What was written since the text was last looked at."""
         self._waiters: tuple[tuple[Pending, bool], ...] = ()
+        self._enclosed: Enclosures | None = None
+        self._text = self._final = self._shown = self._unshown = self._seen_by = ""
+        self._bytes = self._held = 0
+        self._cut = False
+        self._news = True
 
     def __repr__(self) -> str:
         return f"<Stream {self.id} {self.phase.name}>"
@@ -135,34 +108,36 @@ class Stream:
     @property
     def text(self) -> str:
         """All that was written so far."""
-        if len(self._parts) > 1:
-            self._parts = ["".join(self._parts)]
-        return self._parts[0] if self._parts else ""
+        if self._parts:
+            self._text += "".join(self._parts)
+            self._parts = ()
+        return self._text
 
     @property
     def finished(self) -> bool:
         """Whether nothing more can be written."""
-        return self.phase is Phase.CLOSED
+        return self.phase is CLOSED
 
     @property
     def overdue(self) -> bool:
         """Whether the bubble has ended before the handler: what is written now goes out through response_url."""
-        return self.phase is Phase.OVERDUE
+        return self.phase is OVERDUE
 
     def write(self, text: str) -> None:
         """Add to the end of what the user sees."""
-        self._demand_open()
-        if self._append(clean(text)):
+        if self.phase is CLOSED:
+            raise StateError(_FINISHED)
+        if self._append(text):
             self._changed()
 
     def replace(self, text: str) -> None:
         """Let the user see this text in place of all that was written before."""
         self._demand_open()
-        self._parts = ()
+        self._text, self._parts = "", ()
         self._hold(-self._bytes)
         self._bytes = 0
         self._cut = False
-        self._append(clean(text))
+        self._append(text)
         self._changed()
 
     def attach_image(self, data: bytes) -> None:
@@ -172,18 +147,12 @@ class Stream:
         response_url carries none; the user is told so, as when the endpoint holds its `max_bytes` already.
         """
         self._demand_open()
-        if len(self._images) == MAX_IMAGES:
-            raise StateError(f"msg_item: at most {MAX_IMAGES} images")
-        if len(data) > MAX_IMAGE_BYTES:
-            raise StateError(f"msg_item: an image of {len(data)} bytes, {MAX_IMAGE_BYTES} are the limit")
-        if sniff_type(data[:MAGIC_BYTES]) not in ("image/png", "image/jpeg"):
-            raise StateError("msg_item: neither JPG nor PNG")
-        if self.phase is Phase.OVERDUE or not self._hold((len(data) + 2) // 3 * 4):
-            self._pictures_lost = True
+        check_image(data, images=0 if self._enclosed is None else len(self._enclosed.images))
+        enclosed = self._enclose()
+        if self.phase is OVERDUE or not self._hold(encoded_size(data)):
+            enclosed.pictures_lost = True
             return
-        encoded = base64.b64encode(data).decode("ascii")
-        item = encode_image_item(encoded, hashlib.md5(data, usedforsecurity=False).hexdigest())
-        self._images = (*self._images, item)
+        enclosed.add_image(data)
 
     def card(self, card: Card) -> None:
         """Show a card with the next frame; one per reply. Raises `CardError` or `StateError`.
@@ -191,11 +160,7 @@ class Stream:
         Once the reply is `overdue` a card goes out alone, in single chats, when no words do; else the user is told.
         """
         self._demand_open()
-        check_card(card)
-        if self._card is not None:
-            raise StateError("template_card: a stream carries one card, and this one has it already")
-        self._card = deepcopy(card)
-        self._card_late = self.phase is Phase.OVERDUE
+        self._enclose().set_card(card, late=self.phase is OVERDUE)
         self._changed()
 
     def finish(self) -> None:
@@ -218,26 +183,27 @@ class Stream:
         A card goes with one callback and again with its repetition. A reply that is only a card, and done in time
         for the `first` answer, is sent as that.
         """
-        card = self._card_for(msgid)
-        feedback_id = self.id if self._feedback and msgid == self._message_id else None
-        self._seen, self._seen_by = self._version, msgid
-        if self.phase is Phase.OPEN:
-            return encode_stream(self.id, self._snapshot(), finish=False, feedback_id=feedback_id, card=card)
-        if not self.settled:
+        self._news = False
+        self._seen_by = msgid
+        if self.phase is not OPEN and not self.settled:
             self.settled = True
             self._owner.settle(self)
-        if first and card is not None and self._wordless and not self._images:
-            return encode_card(card)
-        return encode_stream(self.id, self._final, finish=True, images=self._images, feedback_id=feedback_id, card=card)
+        if self._enclosed is not None or (self._owner.feedback and msgid == self._message_id):
+            return self._full_frame(msgid, first=first)
+        if self.phase is not OPEN:
+            return encode_words(self.id, self._final, finish=True)
+        if not self._bytes:
+            return encode_waiting(self.id, self._owner.waiting_frame)
+        return encode_words(self.id, self._snapshot(), finish=False)
 
     def has_news(self, msgid: str) -> bool:
         """Tell whether there is anything that the platform has not seen, be it that the last answer was lost."""
-        return self._seen != self._version or self.ended or self._seen_by == msgid
+        return self._news or self.phase is not OPEN or self._seen_by == msgid
 
     @property
     def ended(self) -> bool:
         """Whether the bubble is over, be the handler done or not."""
-        return self.phase is not Phase.OPEN
+        return self.phase is not OPEN
 
     def wait(self, pending: Pending, *, until_closed: bool = False) -> None:
         """Wake this request when something is written, or only when the bubble ends."""
@@ -246,36 +212,46 @@ class Stream:
 
     def expire(self) -> None:
         """End the bubble with a notice, while the handler goes on (the watchdog)."""
-        if self.phase is not Phase.OPEN:
+        if self.phase is not OPEN:
             return
         texts = self._owner.texts
         late = self._owner.deliveries.can_post(self._response_url)
         self._shown = without_thought(self.text)
         self._final, self._unshown = shorten(self.text, texts.overdue if late else texts.overdue_lost)
-        self._move(Phase.OVERDUE)
+        self._move(OVERDUE)
         self._owner.end(self)
         self._wake(closed=True)
 
     def release(self) -> int:
         """Let go of the pictures, as the table forgets the stream; return how many bytes were held for it."""
-        self._images = ()
+        if self._enclosed is not None:
+            self._enclosed.images = ()
         return self._held
 
     # Inside
 
     def _demand_open(self) -> None:
-        if self.phase is Phase.CLOSED:
-            raise StateError("this reply is finished")
+        if self.phase is CLOSED:
+            raise StateError(_FINISHED)
 
     def _move(self, phase: Phase) -> None:
-        if phase not in _MOVES[self.phase]:
+        if phase not in MOVES[self.phase]:
             raise StateError(f"a stream cannot go from {self.phase.name} to {phase.name}")
         self.phase = phase
 
+    def _enclose(self) -> Enclosures:
+        if self._enclosed is None:
+            self._enclosed = Enclosures()
+        return self._enclosed
+
     def _append(self, text: str) -> bool:
         """Take in as much of a text as there is room for; tell whether it was anything."""
+        if text.isascii():
+            size = len(text)
+        else:
+            text = clean(text)
+            size = len(text.encode())
         room = 0 if self._cut else self._owner.max_text_bytes - self._bytes
-        size = len(text.encode())
         if size > room:
             text = prefix(text, room)
             size = len(text.encode())
@@ -285,7 +261,9 @@ class Stream:
         if not self._hold(size):
             self._cut = True
             return False
-        if self._parts:
+        if not self._bytes:
+            self._text = text
+        elif self._parts:
             self._parts.append(text)
         else:
             self._parts = [text]
@@ -294,7 +272,7 @@ class Stream:
 
     def _hold(self, added: int) -> bool:
         """Count the bytes held while the table counts on them; an overdue handler's are bounded by `max_text_bytes`."""
-        if self.phase is not Phase.OPEN:
+        if self.phase is not OPEN:
             return True
         if not self._owner.hold(added):
             return False
@@ -303,16 +281,14 @@ class Stream:
 
     def _snapshot(self) -> str:
         """Return what an open bubble shows. A cut falls anywhere: what grows must not shrink to a paragraph's end."""
-        if not self._parts:
-            return self._owner.waiting
         text = self.text
         if self._bytes > TEXT_LIMIT:
             text = prefix(without_thought(text) or text, TEXT_LIMIT)
         return self._owner.waiting if is_blank(text) else text
 
     def _changed(self) -> None:
-        self._version += 1
-        if self._waiters and self.phase is Phase.OPEN:
+        self._news = True
+        if self._waiters and self.phase is OPEN:
             self._wake(closed=False)
 
     def _wake(self, *, closed: bool) -> None:
@@ -323,49 +299,61 @@ class Stream:
             if closed or not until_closed:
                 pending.wake()
 
-    def _card_for(self, msgid: str) -> Card | None:
-        if self._card is None or self._card_late:
-            return None
-        if self._card_msgid is None:
-            self._card_msgid = msgid
-        return self._card if self._card_msgid == msgid else None
+    def _full_frame(self, msgid: str, *, first: bool) -> bytes:
+        """Return the reply to a callback with all that may be in it."""
+        enclosed = self._enclosed or _NOTHING
+        card = enclosed.card_for(msgid)
+        feedback_id = self.id if self._owner.feedback and msgid == self._message_id else None
+        if self.phase is OPEN:
+            return encode_stream(self.id, self._snapshot(), finish=False, feedback_id=feedback_id, card=card)
+        images = enclosed.images
+        if first and card is not None and enclosed.wordless and not images:
+            return encode_card(card)
+        return encode_stream(self.id, self._final, finish=True, images=images, feedback_id=feedback_id, card=card)
 
     def _close(self, sentence: str) -> None:
         """End it for good; `sentence` is said at the end when the handler did not end by itself."""
-        if self.phase is Phase.CLOSED:
+        if self.phase is CLOSED:
             return
-        if self.phase is Phase.OVERDUE:
-            self._move(Phase.CLOSED)
+        if self.phase is OVERDUE:
+            self._move(CLOSED)
             self._deliver_late(sentence)
             return
-        texts = self._owner.texts
-        text = with_notice(self.text, sentence)
-        if not is_visible(text):
-            self._wordless = is_blank(text) and not self._pictures_lost
-            text = with_notice(text, texts.attached if self._card is not None or self._images else texts.silent)
-        self._final = self._fit(with_notice(text, texts.pictures_lost) if self._pictures_lost else text)
-        self._parts = [self._final]
-        self._hold(len(self._final.encode()) - self._bytes)
-        self._move(Phase.CLOSED)
+        text = self.text
+        if sentence or self._cut or self._enclosed is not None or len(text) > SHORT or not is_visible(text):
+            text = self._conclude(text, sentence)
+            self._hold(len(text.encode()) - self._bytes)
+        self._text = self._final = text
+        self._move(CLOSED)
         self._owner.end(self)
-        self._wake(closed=True)
+        if self._waiters:
+            self._wake(closed=True)
+
+    def _conclude(self, text: str, sentence: str) -> str:
+        """Return what the bubble shows at its end, our own sentences included."""
+        texts, enclosed = self._owner.texts, self._enclosed or _NOTHING
+        text = with_notice(text, sentence)
+        if not is_visible(text):
+            if enclosed is not _NOTHING:
+                enclosed.wordless = is_blank(text) and not enclosed.pictures_lost
+            text = with_notice(text, texts.attached if enclosed.shown else texts.silent)
+        return self._fit(with_notice(text, texts.pictures_lost) if enclosed.pictures_lost else text)
 
     def _deliver_late(self, sentence: str) -> None:
         """Send what the bubble did not show: the words since then, else a card that came too late for it."""
-        texts = self._owner.texts
+        texts, enclosed = self._owner.texts, self._enclosed or _NOTHING
         text = with_notice(self._rest(), sentence)
-        if self._pictures_lost:
+        if enclosed.pictures_lost:
             text = with_notice(text, texts.pictures_lost)
-        if self._card_late and (is_visible(text) or not self._single):
+        if enclosed.card_late and (is_visible(text) or not self._single):
             text = with_notice(text, texts.card_lost)
         if is_visible(text):
             self._deliver(text.lstrip("\n"))
-        elif self._card_late and self._card is not None:
-            self._post(encode_card(self._card))
+        elif enclosed.card_late and enclosed.card is not None:
+            self._post(encode_card(enclosed.card))
         elif self._owner.deliveries.can_post(self._response_url):
-            said = is_visible(self._shown) or self._card is not None or self._images
-            self._deliver(texts.concluded if said else texts.silent)
-        self._parts, self._shown, self._unshown = [self._final], "", ""
+            self._deliver(texts.concluded if is_visible(self._shown) or enclosed.shown else texts.silent)
+        self._text, self._parts, self._shown, self._unshown = self._final, (), "", ""
 
     def _rest(self) -> str:
         """Return what was written and not shown when the bubble ended; all of it, if it was replaced since."""
@@ -379,6 +367,8 @@ class Stream:
 
     def _fit(self, text: str) -> str:
         """Return what the bubble shows of a text at its end; have the rest sent, or say that it was cut."""
+        if len(text) <= SHORT and not self._cut:
+            return text
         if len(text.encode()) > TEXT_LIMIT:
             text = without_thought(text)
         head, tail = split(text, TEXT_LIMIT)

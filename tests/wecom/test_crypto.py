@@ -183,6 +183,24 @@ def test_equal_messages_are_encrypted_differently_each_time():
     assert len({base64.b64decode(text)[16:] for text in ciphertexts}) == len(ciphertexts)
 
 
+@given(st.text(max_size=20), st.lists(MESSAGES, unique=True, max_size=6), MESSAGES)
+@settings(deadline=None, max_examples=100)
+def test_what_is_encrypted_ahead_is_what_would_be_and_is_given_once(
+    receive_id: str, messages: list[bytes], between: bytes
+):
+    crypto = WeComCrypto(TOKEN, KEY, receive_id=receive_id)
+    crypto.encrypt_ahead([b"never asked for"])
+    crypto.encrypt_ahead(messages)
+    assert crypto.take_ahead(b"never asked for") is None
+    said = [crypto.encrypt(between)]
+    for message in messages:
+        encrypted = crypto.take_ahead(message)
+        assert reference.decrypt(KEY, encrypted.decode())[1:] == (message, receive_id)
+        assert crypto.take_ahead(message) is None
+        said += encrypted, crypto.encrypt(between)
+    assert len({reference.decrypt(KEY, text.decode())[0] for text in said}) == len(said), "a prefix twice"
+
+
 def test_entropy_is_taken_once_and_decides_all_prefixes():
     asked: list[int] = []
 

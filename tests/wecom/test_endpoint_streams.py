@@ -10,6 +10,7 @@ from wecom_callbacks import (
     CARD,
     FILE_URL,
     KEY,
+    OTHER_KEY,
     PNG,
     T0,
     TOKEN,
@@ -398,3 +399,19 @@ def test_a_message_that_is_repeated_as_an_event_is_not_told_again(endpoint: WeCo
     begin(endpoint).finish()
     assert post(endpoint, message(msgtype="link")).event is None
     assert is_empty(post(endpoint, message(msgtype="link"), T0 + 500))
+
+
+def test_first_frames_that_were_encrypted_ahead_name_their_own_streams_under_either_key():
+    """Whatever came in between: another pair's messages, repetitions, polls, and ids that went elsewhere."""
+    endpoint = WeComEndpoint(TOKEN, KEY, previous=[(TOKEN, OTHER_KEY)])
+    seen: list[str] = []
+    for number in range(70):
+        key = OTHER_KEY if number % 3 == 1 else KEY
+        exchange = post(endpoint, text(msgid=f"m{number}"), key=key)
+        stream = open_answer(exchange, key=key)["stream"]
+        assert (stream["id"], stream["finish"]) == (exchange.event.reply.id, False)
+        assert open_answer(post(endpoint, text(msgid=f"m{number}"), key=key), key=key)["stream"] == stream
+        seen.append(stream["id"])
+        if number % 7 == 0:
+            endpoint.streams.new_id()
+    assert len(set(seen)) == len(seen)

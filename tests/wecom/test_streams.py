@@ -11,8 +11,10 @@ from wecom_callbacks import CARD, JPG, PNG, T0
 from rawbot.errors import StateError
 from rawbot.exchange import Pending, Reply, Response
 from rawbot.wecom.cards import CardError
+from rawbot.wecom.enclosures import MAX_IMAGE_BYTES, MAX_IMAGES
 from rawbot.wecom.markdown import is_visible
-from rawbot.wecom.streams import MAX_IMAGE_BYTES, MAX_IMAGES, Phase, Stream
+from rawbot.wecom.phases import Phase
+from rawbot.wecom.streams import Stream
 
 
 def waiting_request(stream: Stream, *, until_closed: bool = False) -> list[str]:
