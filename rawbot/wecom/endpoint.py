@@ -133,8 +133,6 @@ class WeComEndpoint(Endpoint):
         self.streams = StreamTable(draw(entropy, 6).hex(), limits, voice, self.deliveries)
         self._remembered = _make_memory(replay_window, max_remembered)  # stream id by msgid
         self._events: ExpiringDict[str, EventReply] = ExpiringDict(EVENTS_KEPT, MAX_EVENTS)
-        self._foreseeable = not first_hold and not feedback
-        """Whether the first answer to any message says the same but for the stream's id."""
         self._ticked = 0.0
         self._draining = False
 
@@ -238,7 +236,7 @@ class WeComEndpoint(Endpoint):
         in_flight = self.streams.in_flight(message.sender)
         # by position, in the order of the fields: 0.4 µs less than by name
         event = Event(MESSAGE, PLATFORM, _chat(message), message.sender, text, stream, message, attachments, in_flight)
-        if self._foreseeable:
+        if not self._first_hold and not self.streams.feedback:  # then it says that it waits, whatever came
             frame = stream.frame(message.msgid, first=True)
             return Answer(seal.first_response(frame, now, self.streams.coming_frames), event)
         return self._first_answer(stream, message, event, seal, now)
