@@ -15,7 +15,7 @@ from rawbot.aio.listening.listen import Origin
 from rawbot.aio.upgrading import shake_hands
 from rawbot.errors import ProtocolError
 from rawbot.exchange import Answer, Pending, Request, Response, Upgrade
-from rawbot.http.connection import Phase
+from rawbot.http.connection import BODY, CLOSED, Phase
 from rawbot.http.peers.forwarded import find_client
 from rawbot.http.peers.trust import TrustedPeers, plain_text
 from rawbot.http.responses import FAILED, SWITCHING, WITHOUT_CONTENT
@@ -230,7 +230,7 @@ class HttpFlow(Ending):
             return
         self._timed = connection.phase
         timeouts = self._engine.timeouts
-        self._set_deadline(timeouts.body if connection.phase is Phase.BODY else timeouts.header)
+        self._set_deadline(timeouts.body if connection.phase is BODY else timeouts.header)
 
     def _exchange(self, request: Request) -> None:
         if self._told:
@@ -351,7 +351,7 @@ class HttpFlow(Ending):
 
     def _conclude(self) -> None:
         """End the connection after its last answer, else wait for the next request."""
-        if self._connection.phase is Phase.CLOSED:
+        if self._connection.phase is CLOSED:
             self._finish()
         elif not self._paused_writing:
             self._set_deadline(self._engine.timeouts.keep_alive)

@@ -40,11 +40,14 @@ class Phase(enum.IntEnum):  # an Enum is hashed in Python: 0.25 µs for each mov
     CLOSED = enum.auto()
 
 
+# Names of their own: to look into the class costs 0.1 µs each time (CPython 3.11), and a request does so twelve times.
+HEAD, BODY, ANSWER, CLOSED = Phase
+
 _MOVES = {
-    Phase.HEAD: (Phase.BODY, Phase.ANSWER, Phase.CLOSED),
-    Phase.BODY: (Phase.ANSWER, Phase.CLOSED),
-    Phase.ANSWER: (Phase.HEAD, Phase.CLOSED),
-    Phase.CLOSED: (),
+    HEAD: (BODY, ANSWER, CLOSED),
+    BODY: (ANSWER, CLOSED),
+    ANSWER: (HEAD, CLOSED),
+    CLOSED: (),
 }
 
 
@@ -75,7 +78,7 @@ class HttpConnection:
         methods: frozenset[bytes] = METHODS,
         recognizer: Recognizer | None = None,
     ) -> None:
-        self.phase = Phase.HEAD
+        self.phase = HEAD
         self._limits = limits
         self._peer = peer
         self._body_limit = body_limit
@@ -106,86 +109,88 @@ class HttpConnection:
     @property
     def idle(self) -> bool:
         """Whether nothing of a request is there and nothing is owed."""
-        return self.phase is Phase.HEAD and not self._buffer and not self._fresh
+        return self.phase is HEAD and not self._buffer and not self._fresh
 
     def receive_data(self, data: bytes) -> None:
         """Take in what the peer sent. Behind its last request it is thrown away (RFC 9112, section 9.6)."""
-        if self.phase is Phase.CLOSED or (self.phase is Phase.ANSWER and not self._keep):
-            return
-        if self._buffer or self._fresh or self._recognizer is None or self.phase is not Phase.HEAD:
+        phase = self.phase
+        if phase is HEAD and not self._fresh and not self._buffer and self._recognizer is not None:
+            self._fresh = data
+        elif phase is not CLOSED and (phase is not ANSWER or self._keep):
             self._spill()
             self._buffer += data
-        else:
-            self._fresh = data
 
     def next_request(self) -> Request | None:
         """Return the next whole request, or None while it is not there or an answer is owed.
 
         Raises `ProtocolError` or `LimitError`, to be answered with `refuse`.
         """
-        if self._fresh and self.phase is Phase.HEAD:
-            if (request := self._recognize()) is not None:
-                return request
-            self._spill()
-        if self.phase is Phase.HEAD and (not self._buffer or not self._begin()):
-            return None
-        if self.phase is Phase.BODY:
+        if self.phase is HEAD:
+            if self._fresh:
+                if (request := self._recognize(self._fresh)) is not None:
+                    return request
+                self._spill()
+            if not self._buffer or not self._begin():
+                return None
+        if self.phase is BODY:
             return self._read_body()
         return None
 
     def take_interim(self) -> bytes:
         """Return "100 Continue" once when the client waits for it before it sends the body, else b""."""
-        if not self._waits or self.phase is not Phase.BODY:
+        if not self._waits or self.phase is not BODY:
             return b""
         self._waits = False
         return CONTINUE
 
     def send(self, response: Response, now: float, *, close: bool = False) -> bytes:
         """Return the answer that is owed. Afterwards the phase tells whether the connection stays."""
-        if self.phase is not Phase.ANSWER:
+        if self.phase is not ANSWER:
             raise StateError("no answer is owed")
         keep = self._keep and not close
         connection = self._staying if keep else b"close"
         if response.status == UPGRADE_REQUIRED.status:  # RFC 9110, section 7.8: Upgrade is a field of this hop
             connection = b"upgrade" if keep else b"close, upgrade"
         data = encode_response(response, now, head_only=self._head_only, connection=connection)
-        self._move(Phase.HEAD if keep else Phase.CLOSED)
+        self._move(HEAD if keep else CLOSED)
         return data
 
     def refuse(self, error: ProtocolError, now: float) -> bytes:
         """Return the answer to what `next_request` raised; the connection is over."""
-        if self.phase is Phase.HEAD:  # what is refused may be no request yet, but HEAD gets no content in any case
+        if self.phase is HEAD:  # what is refused may be no request yet, but HEAD gets no content in any case
             self._head_only = self._buffer.startswith(b"HEAD ")
-        self._move(Phase.CLOSED)
+        self._move(CLOSED)
         return encode_response(refusal(error), now, head_only=self._head_only, connection=b"close")
 
     def detach(self) -> bytes:
         """Return what came behind the request that is owed an answer: the connection becomes something else."""
         self._spill()
         rest = bytes(self._buffer)
-        self._move(Phase.CLOSED)
+        self._move(CLOSED)
         return rest
 
     def _move(self, phase: Phase) -> None:
         if phase not in _MOVES[self.phase]:
             raise StateError(f"a connection cannot go from {self.phase.name} to {phase.name}")
         self.phase = phase
-        if phase is Phase.CLOSED:
+        if phase is CLOSED:
             self._buffer.clear()
             self._fresh, self._at = b"", 0
             self._request = self._chunks = None
 
-    def _recognize(self) -> Request | None:
+    def _recognize(self, fresh: bytes) -> Request | None:
         """Take a common request from what is fresh."""
-        if self._recognizer is None or (found := self._recognizer.read(self._fresh, self._at, self._peer)) is None:
+        if self._recognizer is None or (found := self._recognizer.read(fresh, self._at, self._peer)) is None:
             return None
-        request, self._at = found
-        if self._at == len(self._fresh):
+        request, end = found
+        if end == len(fresh):
             self._fresh, self._at = b"", 0
+        else:
+            self._at = end
         self._head_only = request.method == "HEAD"
         self._keep = True
         self._staying = None
-        self._move(Phase.ANSWER)
+        self._move(ANSWER)
         return request
 
     def _spill(self) -> None:
@@ -218,7 +223,7 @@ class HttpConnection:
         self._keep = section.keep
         self._staying = b"keep-alive" if request.http_version == "1.0" else None
         self._waits = section.waits
-        self._move(Phase.BODY)
+        self._move(BODY)
         return True
 
     def _read_body(self) -> Request | None:
@@ -238,7 +243,7 @@ class HttpConnection:
         self._request = self._chunks = None
         if not self._keep:
             self._buffer.clear()
-        self._move(Phase.ANSWER)
+        self._move(ANSWER)
         return request
 
 
