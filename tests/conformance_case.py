@@ -102,8 +102,8 @@ class Echo(Endpoint):
         return Answer(Response(status, line.encode() + request.body if status == 200 else b""))
 
 
-def make_app() -> rawbot.App:
-    app = rawbot.App(rawbot.Bot(), limits=LIMITS)
+def make_app(*, fast_path: bool) -> rawbot.App:
+    app = rawbot.App(rawbot.Bot(), limits=LIMITS, fast_path=fast_path)
     for path in PATHS:
         app.add(path, Echo())
     return app
@@ -125,20 +125,22 @@ def torn(data: bytes) -> list[bytes]:
 
 Feeding = Callable[[bytes], list[bytes]]
 FEEDINGS: tuple[Feeding, ...] = (whole, single, torn)
+FAST_PATH = (True, False)
+"""Whether the recogniser may read what is common, which must show nowhere."""
 
 
 class Talks:
-    """All cases of a file at once over real sockets, once for each feeding."""
+    """All cases of a file at once over real sockets, once for each feeding, with the fast path and without."""
 
     def __init__(self, cases: Mapping[str, Case]) -> None:
         self._cases = cases
         self.said = functools.cache(self._said)
 
-    def _said(self, feeding: Feeding) -> dict[str, bytes]:
-        return asyncio.run(self._talk(feeding))
+    def _said(self, feeding: Feeding, *, fast_path: bool) -> dict[str, bytes]:
+        return asyncio.run(self._talk(feeding, make_app(fast_path=fast_path)))
 
-    async def _talk(self, feeding: Feeding) -> dict[str, bytes]:
-        async with asyncio.timeout(TIMEOUT), rawbot.serve(make_app(), port=0) as server:
+    async def _talk(self, feeding: Feeding, app: rawbot.App) -> dict[str, bytes]:
+        async with asyncio.timeout(TIMEOUT), rawbot.serve(app, port=0) as server:
             talks = [talk(server.port, feeding(case.data + PROBE)) for case in self._cases.values()]
             return dict(zip(self._cases, await asyncio.gather(*talks), strict=True))
 
@@ -154,9 +156,10 @@ async def connected(port: int) -> AsyncIterator[socket.socket]:
 
 
 @contextlib.asynccontextmanager
-async def client_of_a_server() -> AsyncIterator[socket.socket]:
+async def client_of_a_server(*, fast_path: bool) -> AsyncIterator[socket.socket]:
     """Serve, and connect."""
-    async with asyncio.timeout(TIMEOUT), rawbot.serve(make_app(), port=0) as server, connected(server.port) as client:
+    app = make_app(fast_path=fast_path)
+    async with asyncio.timeout(TIMEOUT), rawbot.serve(app, port=0) as server, connected(server.port) as client:
         yield client
 
 

@@ -10,6 +10,7 @@ from rawbot.errors import ProtocolError
 from rawbot.exchange import Response
 from rawbot.http.connection import HttpConnection, Phase
 from rawbot.http.limits import Limits
+from rawbot.http.recognizer import Recognizer
 
 NOW = 1_700_000_000.0
 HOST = b"Host: x\r\n"
@@ -114,9 +115,9 @@ BAD = {
 CORPUS = GOOD | BAD
 
 
-def converse(pieces: Iterable[bytes], limits: Limits | None = None) -> list:
+def converse(pieces: Iterable[bytes], limits: Limits | None = None, recognizer: Recognizer | None = None) -> list:
     """Feed the pieces, answer everything at once; return the requests, and the status of a refusal."""
-    connection = HttpConnection(limits or Limits(), peer="192.0.2.1")
+    connection = HttpConnection(limits or Limits(), peer="192.0.2.1", recognizer=recognizer)
     said: list = []
     for piece in pieces:
         connection.receive_data(piece)

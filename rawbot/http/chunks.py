@@ -11,9 +11,9 @@ from rawbot.errors import LimitError, ProtocolError
 from rawbot.http.fields import TOKEN, FieldLines, end_of_text
 from rawbot.http.limits import Limits
 
-_QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
-_EXTENSION = rb"[ \t]*+;[ \t]*+" + TOKEN + rb"(?:[ \t]*+=[ \t]*+(?:" + TOKEN + rb"|" + _QUOTED + rb"))?+"
-_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?:" + _EXTENSION + rb")*+\r\n")
+_QUOTED = rb'"(?>(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*)"'
+_EXTENSION = rb"[ \t]*+;[ \t]*+" + TOKEN + rb"(?:[ \t]*+=[ \t]*+(?:" + TOKEN + rb"|" + _QUOTED + rb"))?"
+_LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)(?>(?:" + _EXTENSION + rb")*)\r\n")
 _CRLF = b"\r\n"
 _OVERHEAD_PER_BYTE = 8
 """A chunk of one byte takes five beside it, so whoever sends byte by byte is let in; extensions to each are not."""

@@ -114,7 +114,7 @@ class HttpConnection:
     def receive_data(self, data: bytes) -> None:
         """Take in what the peer sent. Behind its last request it is thrown away (RFC 9112, section 9.6)."""
         phase = self.phase
-        if phase is HEAD and not self._fresh and not self._buffer and self._recognizer is not None:
+        if phase is HEAD and self._recognizer is not None and not (self._fresh or self._buffer or self._heads.begun):
             self._fresh = data
         elif phase is not CLOSED and (phase is not ANSWER or self._keep):
             self._spill()
@@ -157,6 +157,7 @@ class HttpConnection:
 
     def refuse(self, error: ProtocolError, now: float) -> bytes:
         """Return the answer to what `next_request` raised; the connection is over."""
+        self._spill()
         if self.phase is HEAD:  # what is refused may be no request yet, but HEAD gets no content in any case
             self._head_only = self._buffer.startswith(b"HEAD ")
         self._move(CLOSED)

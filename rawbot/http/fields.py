@@ -13,7 +13,8 @@ import re
 from rawbot.errors import LimitError, ProtocolError
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-"""RFC 9110, section 5.6.2. Quantifiers here and in the neighbours are possessive: nothing is ever tried twice."""
+"""RFC 9110, section 5.6.2. Nothing is ever tried twice, here and in the neighbours: sets repeat possessively; groups
+are atomic, since CPython 3.11.0 to 3.11.4 goes on from the middle of what ends a possessive one (gh-106052)."""
 TEXT = rb"[\t\x20-\x7e\x80-\xff]"
 """A byte of a field value: visible, blank, tab or obs-text (RFC 9110, section 5.5)."""
 

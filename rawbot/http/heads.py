@@ -31,8 +31,8 @@ else is answered 501 (RFC 9110, section 9.1); whether a method goes with a path 
 
 _REQUEST_LINE = rb"(" + TOKEN + rb") (" + TARGET + rb") HTTP/([0-9]\.[0-9])"
 _WHOLE_REQUEST_LINE = re.compile(_REQUEST_LINE)
-_HEAD = re.compile(_REQUEST_LINE + rb"\r\n((?:" + FIELD_LINE + rb"\r\n)*+)\r\n")
-_EMPTY_LINES = re.compile(rb"(?:\r\n)++")
+_HEAD = re.compile(_REQUEST_LINE + rb"\r\n((?>(?:" + FIELD_LINE + rb"\r\n)*))\r\n")
+_EMPTY_LINES = re.compile(rb"(?>(?:\r\n)+)")
 _METHOD_START = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 """What a token may begin with: whatever else comes first is refused at its first byte."""
 _WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
@@ -78,6 +78,11 @@ class HeadReader:
         self._skipped = 0
         self._seen = 0
         self._begun: tuple[_Line, int, FieldLines] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the next head has begun, if only with empty lines, which are no longer in the buffer."""
+        return self._skipped > 0
 
     def read(self, buffer: bytearray) -> Head | None:
         """Return the head at the front of the buffer, which is left there, or None while it is not whole.

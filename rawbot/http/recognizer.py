@@ -25,7 +25,7 @@ from rawbot.http.limits import Limits
 from rawbot.http.sections import split_fields
 
 _BLANKS = rb"[ \t]*+"
-_REQUEST_LINE = rb"(GET|POST|HEAD) (/[!\"$->@-~]*+)(?:\?([!\"$-~]*+))?+ HTTP/1\.1\r\n"
+_REQUEST_LINE = rb"(GET|POST|HEAD) (/[!\"$->@-~]*+)(?:\?([!\"$-~]*+))? HTTP/1\.1\r\n"
 """Groups 1 to 3. A target is visible ASCII without `#`, as in `targets.TARGET`; the path ends at the first `?`."""
 _HOST = rb"(?i:host):" + _BLANKS + rb"(?(5)(?!))([0-9A-Za-z.-]++)(?::(?:[1-5][0-9]{4}|[0-9]{1,4}))?" + _BLANKS
 """`(?(5)(?!))` fails where group 5 is set: at a second one. Ports above 59999 are for the strict look."""

@@ -55,7 +55,7 @@ def encode_response(
     return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, fields, size, b"" if head_only else body)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)  # more would hold on to a page of memory for each second that it remembers
 def _head(status: int, second: int, content_type: bytes | None, connection: bytes | None) -> bytes:
     """Return what answers of one kind have in common within a second: made once, looked up in 0.2 µs."""
     status_line = _STATUS_LINES.get(status)

@@ -24,7 +24,7 @@ MAX_REMEMBERED_SIZE = 1024
 _FIELDS = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 """What fits in 63 bits: a longer one wraps around somewhere, and whoever stands before us may have wrapped it."""
-_CODED = re.compile(rb"(?:(?!chunked[ \t,])" + TOKEN + rb"[ \t]*+,[ \t]*+)++chunked", re.IGNORECASE)
+_CODED = re.compile(rb"(?>(?:(?!chunked[ \t,])" + TOKEN + rb"[ \t]*+,[ \t]*+)+)chunked", re.IGNORECASE)
 _SINGLE = (b"host", b"content-length", b"transfer-encoding")
 
 

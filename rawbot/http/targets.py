@@ -14,8 +14,8 @@ TARGET = rb"[\x21\x22\x24-\x7e]++"
 
 _UNRESERVED = rb"A-Za-z0-9._~!$&'()*+,;=-"  # and the sub-delims: RFC 3986, section 2
 _AUTHORITY = re.compile(
-    rb"((?:[" + _UNRESERVED + rb"]++|%[0-9A-Fa-f]{2})*+"
-    rb"|\[[0-9A-Fa-f:.]++\]|\[[Vv][0-9A-Fa-f]++\.[:" + _UNRESERVED + rb"]++\])(?::([0-9]*+))?+"
+    rb"((?>(?:[" + _UNRESERVED + rb"]++|%[0-9A-Fa-f]{2})*)"
+    rb"|\[[0-9A-Fa-f:.]++\]|\[[Vv][0-9A-Fa-f]++\.[:" + _UNRESERVED + rb"]++\])(?::([0-9]*+))?"
 )
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*+)://([^/?]*+)(.*+)")
 _MAX_PORT = 65535

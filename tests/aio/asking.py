@@ -7,7 +7,7 @@ from rawbot.aio.files.endpoint import Files
 from rawbot.exchange import Answer, Request, Response
 from rawbot.http.responses import encode_response
 
-NOW = time.time() + 60  # what is written in a test was written a while ago
+NOW = time.time() + 3600  # what is written in a test was written a while ago
 CSS = b"body { color: black }\n" * 20
 
 

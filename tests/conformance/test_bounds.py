@@ -6,6 +6,7 @@ import socket
 import pytest
 from conformance_case import (
     CHUNKED,
+    FAST_PATH,
     FEEDINGS,
     GOT,
     LIMITS,
@@ -82,10 +83,11 @@ CASES = {
 talks = Talks(CASES)
 
 
+@pytest.mark.parametrize("fast_path", FAST_PATH)
 @pytest.mark.parametrize("feeding", FEEDINGS)
 @pytest.mark.parametrize("name", CASES)
-def test_a_limit_is_kept_to_the_byte_however_it_comes(name: str, feeding: Feeding):
-    check(talks.said(feeding)[name], CASES[name])
+def test_a_limit_is_kept_to_the_byte_however_it_comes(name: str, feeding: Feeding, *, fast_path: bool):
+    check(talks.said(feeding, fast_path=fast_path)[name], CASES[name])
 
 
 # What is still being sent when the answer is out (RFC 9112, section 9.6: the close in stages)
@@ -104,13 +106,16 @@ STUBBORN = {
 }
 
 
+@pytest.mark.parametrize("fast_path", FAST_PATH)
 @pytest.mark.parametrize("size", [16 * 1024, len(MORE)])
 @pytest.mark.parametrize("name", STUBBORN)
-def test_a_client_that_sends_to_the_end_and_only_then_reads_gets_the_answer_and_a_clean_end(name: str, size: int):
+def test_a_client_that_sends_to_the_end_and_only_then_reads_gets_the_answer_and_a_clean_end(
+    name: str, size: int, *, fast_path: bool
+):
     case = STUBBORN[name]
 
     async def go() -> bytes:
-        async with client_of_a_server() as client:
+        async with client_of_a_server(fast_path=fast_path) as client:
             for start in range(0, len(case.data), size):
                 await asyncio.get_running_loop().sock_sendall(client, case.data[start : start + size])
             client.shutdown(socket.SHUT_WR)

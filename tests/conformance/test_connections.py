@@ -7,6 +7,7 @@ import pytest
 from conformance_case import (
     CHUNKED,
     CONTINUE,
+    FAST_PATH,
     FEEDINGS,
     GOT,
     PROBE,
@@ -131,10 +132,13 @@ CASES = {
 talks = Talks(CASES)
 
 
+@pytest.mark.parametrize("fast_path", FAST_PATH)
 @pytest.mark.parametrize("feeding", FEEDINGS)
 @pytest.mark.parametrize("name", CASES)
-def test_a_connection_says_what_it_owes_in_order_and_stays_or_ends_as_the_rfc_says(name: str, feeding: Feeding):
-    check(talks.said(feeding)[name], CASES[name])
+def test_a_connection_says_what_it_owes_in_order_and_stays_or_ends_as_the_rfc_says(
+    name: str, feeding: Feeding, *, fast_path: bool
+):
+    check(talks.said(feeding, fast_path=fast_path)[name], CASES[name])
 
 
 # Clients that close their side (RFC 9112, section 9.6)
@@ -151,13 +155,16 @@ HALF_CLOSED = {
 }
 
 
+@pytest.mark.parametrize("fast_path", FAST_PATH)
 @pytest.mark.parametrize("feeding", FEEDINGS)
 @pytest.mark.parametrize("name", HALF_CLOSED)
-def test_a_client_that_closes_its_side_gets_what_it_is_owed_and_then_the_end(name: str, feeding: Feeding):
+def test_a_client_that_closes_its_side_gets_what_it_is_owed_and_then_the_end(
+    name: str, feeding: Feeding, *, fast_path: bool
+):
     case = HALF_CLOSED[name]
 
     async def go() -> bytes:
-        async with client_of_a_server() as client:
+        async with client_of_a_server(fast_path=fast_path) as client:
             await send(client, feeding(case.data))
             client.shutdown(socket.SHUT_WR)
             return await read_all(client)
@@ -173,13 +180,14 @@ BODIES = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("fast_path", FAST_PATH)
 @pytest.mark.parametrize("feeding", FEEDINGS)
 @pytest.mark.parametrize("name", BODIES)
-def test_a_client_that_waits_is_told_once_to_go_on_and_then_answered(name: str, feeding: Feeding):
+def test_a_client_that_waits_is_told_once_to_go_on_and_then_answered(name: str, feeding: Feeding, *, fast_path: bool):
     head, body = BODIES[name]
 
     async def go() -> bytes:
-        async with client_of_a_server() as client:
+        async with client_of_a_server(fast_path=fast_path) as client:
             await send(client, feeding(head))
             said = await asyncio.get_running_loop().sock_recv(client, 65536)
             await send(client, feeding(body + PROBE))

@@ -1,7 +1,7 @@
 """Header fields over real sockets: RFC 9112, section 5, and Host (RFC 9112, section 3.2, and RFC 9110, section 7.2)."""
 
 import pytest
-from conformance_case import FEEDINGS, GOT, HOST, Feeding, Talks, answered, check, closed, get, refused
+from conformance_case import FAST_PATH, FEEDINGS, GOT, HOST, Feeding, Talks, answered, check, closed, get, refused
 
 
 def hosted(value: bytes) -> bytes:
@@ -86,7 +86,8 @@ CASES = {
 talks = Talks(CASES)
 
 
+@pytest.mark.parametrize("fast_path", FAST_PATH)
 @pytest.mark.parametrize("feeding", FEEDINGS)
 @pytest.mark.parametrize("name", CASES)
-def test_a_field_is_taken_or_refused_as_the_rfc_says(name: str, feeding: Feeding):
-    check(talks.said(feeding)[name], CASES[name])
+def test_a_field_is_taken_or_refused_as_the_rfc_says(name: str, feeding: Feeding, *, fast_path: bool):
+    check(talks.said(feeding, fast_path=fast_path)[name], CASES[name])

@@ -3,6 +3,7 @@
 import pytest
 from conformance_case import (
     CHUNKED,
+    FAST_PATH,
     FEEDINGS,
     GOT,
     LIMITS,
@@ -151,7 +152,8 @@ CASES = {
 talks = Talks(CASES)
 
 
+@pytest.mark.parametrize("fast_path", FAST_PATH)
 @pytest.mark.parametrize("feeding", FEEDINGS)
 @pytest.mark.parametrize("name", CASES)
-def test_a_body_ends_where_the_rfc_says_or_is_refused(name: str, feeding: Feeding):
-    check(talks.said(feeding)[name], CASES[name])
+def test_a_body_ends_where_the_rfc_says_or_is_refused(name: str, feeding: Feeding, *, fast_path: bool):
+    check(talks.said(feeding, fast_path=fast_path)[name], CASES[name])

@@ -1,7 +1,7 @@
 """Request lines over real sockets: RFC 9112, sections 2 and 3, and RFC 9110 on methods, targets and versions."""
 
 import pytest
-from conformance_case import FEEDINGS, GOT, HOST, Feeding, Said, Talks, answered, check, get, refused
+from conformance_case import FAST_PATH, FEEDINGS, GOT, HOST, Feeding, Said, Talks, answered, check, get, refused
 
 CASES = {
     # 2.1 and 2.2: lines
@@ -95,7 +95,8 @@ CASES = {
 talks = Talks(CASES)
 
 
+@pytest.mark.parametrize("fast_path", FAST_PATH)
 @pytest.mark.parametrize("feeding", FEEDINGS)
 @pytest.mark.parametrize("name", CASES)
-def test_a_request_line_is_answered_as_the_rfc_says(name: str, feeding: Feeding):
-    check(talks.said(feeding)[name], CASES[name])
+def test_a_request_line_is_answered_as_the_rfc_says(name: str, feeding: Feeding, *, fast_path: bool):
+    check(talks.said(feeding, fast_path=fast_path)[name], CASES[name])

@@ -1,9 +1,13 @@
 """rawbot/http/fields.py: where lines and sections end, whatever is there of them, and what no line may hold."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rawbot
 from rawbot.errors import LimitError, ProtocolError
 from rawbot.http.fields import FieldLines, end_of_text
 
@@ -68,3 +72,9 @@ def test_one_field_too_many_is_refused_when_it_is_whole_and_not_before():
     with pytest.raises(LimitError) as caught:
         find_end(b"A:\r\n" * 4, max_count=3)
     assert caught.value.status == 431
+
+
+@pytest.mark.parametrize("file", list(Path(rawbot.__file__).parent.rglob("*.py")), ids=lambda file: file.stem)
+def test_no_expression_repeats_a_group_possessively(file: Path):
+    """CPython 3.11.0 to 3.11.4 reads `(?:...)*+` wrongly (gh-106052): groups are atomic, `(?>(?:...)*)`."""
+    assert not re.findall(r"[^(]\)(?:[*+?]|\{[0-9,]+\})\+", file.read_text("utf-8"))

@@ -9,7 +9,7 @@ MAX_SIZE = 1024
 """A longer Accept-Encoding is not looked at. Browsers send 30 bytes."""
 
 _CHOICE = re.compile(
-    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++)(?:[ \t]*+;[ \t]*+q=(0(?:\.[0-9]{0,3}+)?+|1(?:\.0{0,3}+)?+))?+", re.IGNORECASE
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++)(?:[ \t]*+;[ \t]*+q=(0(?:\.[0-9]{0,3}+)?|1(?:\.0{0,3}+)?))?", re.IGNORECASE
 )
 _GZIP = (b"gzip", b"x-gzip")
 """Names of the same coding (section 8.4.1.3)."""

@@ -20,9 +20,9 @@ CONDITIONS = frozenset((b"if-match", b"if-none-match", b"if-modified-since", b"i
 NOT_MODIFIED = 304
 FAILED = 412
 
-_TAG = rb'(?:W/)?+"[\x21\x23-\x7e\x80-\xff]*+"'
+_TAG = rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*+"'
 _EACH_TAG = re.compile(_TAG)
-_TAGS = re.compile(rb"(?:[ \t]*+,)*+[ \t]*+" + _TAG + rb"(?:[ \t]*+,(?:[ \t]*+" + _TAG + rb")?+)*+[ \t]*+")
+_TAGS = re.compile(rb"(?>(?:[ \t]*+,)*)[ \t]*+" + _TAG + rb"(?>(?:[ \t]*+,(?:[ \t]*+" + _TAG + rb")?)*)[ \t]*+")
 """A list of entity-tags; empty elements are read over (section 5.6.1.2)."""
 _WEAK = b"W/"
 

@@ -7,7 +7,7 @@ them, what is decoded twice. It does not keep anybody below a directory where li
 import re
 from urllib.parse import unquote_to_bytes
 
-_ENCODED = re.compile(rb"(?:[^%]|%[0-9A-Fa-f]{2})*+")
+_ENCODED = re.compile(rb"(?>(?:[^%]|%[0-9A-Fa-f]{2})*)")
 _NO_NAME = re.compile(rb"[/\\\x00-\x1f\x7f]")
 """Separators, of other systems too: a proxy or cache before us may take them for ones. Control characters have no place
 in names, and NUL ends a name for the system."""

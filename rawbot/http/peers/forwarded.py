@@ -27,10 +27,10 @@ _SCHEMES = ("http", "https")
 _NODE = re.compile(r"(?P<host>[0-9.]+|\[[0-9A-Fa-f:.]+\])(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?")
 """RFC 7239, section 6, without `unknown` and obfuscated names: those are no address."""
 
-_ELEMENT_REVERSED = re.compile(r'(?:[^",]|"(?:[^"]|"\\)*+"=)*+')
+_ELEMENT_REVERSED = re.compile(r'(?>(?:[^",]|"(?>(?:[^"]|"\\)*)"=)*)')
 """One element of a Forwarded field, written backwards: outside of quotes no comma; a quote that a backslash escapes
 belongs to the text; the opening one stands behind `=`. Nothing is tried twice, so the time is linear."""
-_PAIR = re.compile(r""" *(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*+)"|([^\s",;=]+)))? *(?:;|\Z)""")
+_PAIR = re.compile(r""" *(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?>(?:[^"\\]|\\.)*))"|([^\s",;=]+)))? *(?:;|\Z)""")
 """One parameter (RFC 7239, section 4); besides tokens, unquoted values may hold the `:` and `[]` of addresses."""
 
 
