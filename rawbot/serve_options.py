@@ -83,6 +83,7 @@ def add_serve_options(parser: argparse.ArgumentParser) -> None:
     bounds.add_argument(
         "--ws-per-message-deflate", action="store_true", help="compress WebSocket messages where the peer offers it"
     )
+    bounds.add_argument("--no-fast-path", action="store_true", help="have h11 read the common requests, too")
     _add_views(parser.add_argument_group("seen from outside"))
     _add_processes(parser.add_argument_group("processes"))
 
@@ -222,12 +223,13 @@ def configure(app: App, options: argparse.Namespace) -> None:
     }
     if options.ws_per_message_deflate:
         changed["websocket"] = replace(changed["websocket"], per_message_deflate=True)
+    fast_path = settings.fast_path and not options.no_fast_path
     observers: list[Observer] = [*settings.observers]
     if options.access_log is not None:
         observers.append(AccessLog(options.access_log, style=options.access_log_format))
     if options.metrics:
         observers.append(Metrics())
-    app.settings = replace(settings, observers=tuple(observers), **changed)
+    app.settings = replace(settings, observers=tuple(observers), fast_path=fast_path, **changed)
 
 
 def worker_arguments(options: argparse.Namespace) -> list[str]:
@@ -240,5 +242,5 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
         value = getattr(options, name)
         if value is not None:
             arguments.append(f"--{name.replace('_', '-')}={value}")
-    flags = ("proxy_protocol", "ws_per_message_deflate", "paced_gc")
+    flags = ("proxy_protocol", "ws_per_message_deflate", "no_fast_path", "paced_gc")
     return arguments + [f"--{name.replace('_', '-')}" for name in flags if getattr(options, name)]
