@@ -70,21 +70,51 @@ Measured = dict[str, dict[str, Series]]
 """Contender, then figure."""
 
 
+class Failed(Exception):  # noqa: N818 - it tells what a contender did, not that we are wrong
+    """A contender cannot be measured: it does not start, is silent, or says something wrong. The text says which."""
+
+
+class Contest:
+    """Interleaved rounds that may be cut short, or lose a contender: what was measured until then can still be had."""
+
+    def __init__(self, turns: Mapping[str, Turn]) -> None:
+        self.failures: dict[str, str] = {}
+        """What is wrong with those who are out of it."""
+        self._turns = dict(turns)
+        self._taken: dict[str, list[Figures]] = {name: [] for name in turns}
+
+    def run(self, rounds: int, *, progress: Progress, prepare: Callable[[], None] | None = None) -> None:
+        """Give each contender a turn per round. `prepare` is called before each round and not measured."""
+        for number in range(rounds):
+            if prepare is not None:
+                prepare()
+            names = list(self._turns)
+            first = number % len(names) if names else 0
+            for name in names[first:] + names[:first]:
+                progress(f"round {number + 1} of {rounds}, {name}")
+                self._take_turn(name)
+
+    def measured(self) -> Measured:
+        """Return what the complete rounds found, of those who were in all of them."""
+        complete = min((len(self._taken[name]) for name in self._turns), default=0)
+        return {name: _by_figure(self._taken[name][:complete]) for name in self._turns} if complete else {}
+
+    def _take_turn(self, name: str) -> None:
+        gc.collect()
+        try:
+            self._taken[name].append(self._turns[name]())
+        except Failed as failure:
+            self.failures[name] = str(failure)
+            del self._turns[name]
+
+
 def interleave(
     turns: Mapping[str, Turn], rounds: int, *, progress: Progress, prepare: Callable[[], None] | None = None
 ) -> Measured:
     """Give each contender `rounds` turns, one per round. `prepare` is called before each round and not measured."""
-    names = list(turns)
-    taken: dict[str, list[Figures]] = {name: [] for name in names}
-    for number in range(rounds):
-        progress(f"round {number + 1} of {rounds}")
-        if prepare is not None:
-            prepare()
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            gc.collect()
-            taken[name].append(turns[name]())
-    return {name: _by_figure(figures) for name, figures in taken.items()}
+    contest = Contest(turns)
+    contest.run(rounds, progress=progress, prepare=prepare)
+    return contest.measured()
 
 
 def cpu_us(count: int, work: Callable[[], None]) -> float:

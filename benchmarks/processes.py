@@ -47,3 +47,17 @@ def _run(work: Work, pipe: Connection, core: int | None) -> None:
     if core is not None:
         os.sched_setaffinity(0, {core})
     work(pipe)
+
+
+@contextlib.contextmanager
+def on_core(core: int | None) -> Iterator[None]:
+    """Bind this process to a core meanwhile, if one is given: what it starts inherits that from its first moment."""
+    if core is None:
+        yield
+        return
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usable)

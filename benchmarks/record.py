@@ -2,10 +2,11 @@
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -16,11 +17,34 @@ PACKAGES = ("rawbot", "h11", "orjson", "pycryptodome")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a benchmark found: lines for the reader, figures for the record."""
+    """What a benchmark found: lines for the reader, figures for the record, and what must not be so."""
 
     name: str
     lines: list[str]
     figures: dict[str, object]
+    faults: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of packages that took part beside rawbot and its own."""
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was written of a benchmark."""
+
+    benchmark: str
+    at: str
+    machine: dict[str, object]
+    versions: dict[str, str]
+    figures: dict[str, Any]
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """Return the figures by number of connections. Raises `ValueError` when there are none."""
+        tables = self.figures.get("connections")
+        if not isinstance(tables, dict):
+            raise ValueError(f"the record of {self.benchmark} has no figures by number of connections")  # noqa: TRY004
+        return tables
 
 
 def describe_machine() -> dict[str, object]:
@@ -44,12 +68,29 @@ def encode_record(result: Result, *, rounds: int, seconds: float) -> bytes:
         "benchmark": result.name,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": describe_machine(),
-        "versions": describe_versions(),
+        "versions": result.versions | describe_versions(),
         "rounds": rounds,
         "seconds": seconds,
         "figures": result.figures,
     }
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def decode_record(line: bytes) -> Record:
+    """Return what `encode_record` has made. Raises `ValueError` when it has not."""
+    try:
+        said = orjson.loads(line)
+        return Record(said["benchmark"], said["at"], said["machine"], said["versions"], said["figures"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"no record of a benchmark: {error}") from None
+
+
+def read_records(file: Path) -> list[Record]:
+    """Return all records of a file in their order. Raises `ValueError` when it cannot be read."""
+    try:
+        return [decode_record(line) for line in file.read_bytes().splitlines() if line.strip()]
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
 
 
 def usable_cores() -> list[int]:

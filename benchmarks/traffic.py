@@ -93,3 +93,30 @@ def check_open_streams(asked: Sequence[Callback], answers: Sequence[bytes]) -> N
         assert isinstance(stream, dict)
         assert stream["finish"] is False, reply
         assert stream["content"], reply
+
+
+class Answered(NamedTuple):
+    """What the answer to a callback says of a stream."""
+
+    stream_id: str
+    content: str
+    finish: bool
+
+
+def open_answer(asked: Callback, answer: bytes, *, complete: bool = True) -> Answered:
+    """Look into an answer, by whatever server. Raises `AssertionError` when it shows nothing of a stream.
+
+    `complete`: beside what is encrypted there must be all that the documents want, and it must be right. The platform
+    itself does without.
+    """
+    body = answer.partition(b"\r\n\r\n")[2]
+    reply, problems = decode_reply(body, crypto=WeComCrypto(TOKEN, KEY), nonce=asked.nonce)
+    assert reply is not None, problems
+    assert not (complete and problems), problems
+    stream = reply.get("stream")
+    assert isinstance(stream, dict), reply
+    stream_id, content, finish = (stream.get(name) for name in ("id", "content", "finish"))
+    assert isinstance(stream_id, str), reply
+    assert isinstance(content, str), reply
+    assert isinstance(finish, bool), reply
+    return Answered(stream_id, content, finish)
