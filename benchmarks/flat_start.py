@@ -1,8 +1,8 @@
 """What `rawbot serve` holds when it has begun to listen: started as a user starts it, in a process of its own.
 
-An installed package has its byte code, and so it is measured: compiling holds 1.1 MiB more until the process ends
-(30,736 KiB instead of 29,632, CPython 3.11). Packages that are installed beside count, too, where rawbot uses them: the
-extras of a development environment come to 2.5 MiB.
+An installed package has its byte code, and so it is measured: compiling holds 0.9 MiB more until the process ends
+(CPython 3.11). Packages that are installed beside count, too, where rawbot uses them: the extras of a development
+environment come to 3 MiB.
 """
 
 import os

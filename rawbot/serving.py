@@ -1,6 +1,7 @@
 """`rawbot serve`: one process, several, or one that starts again at changes.
 
-Layer 4, a part of the command line.
+Layer 4, a part of the command line. The supervisor and the reloader are imported where they begin: a process that
+serves has neither.
 """
 
 import argparse
@@ -20,11 +21,8 @@ from rawbot.aio.listening.supervised import SUPERVISOR_FD
 from rawbot.aio.running import run, say_where
 from rawbot.aio.server import Server
 from rawbot.aio.settings import Timeouts
-from rawbot.crew.orders import Patience
 from rawbot.errors import ConfigError
-from rawbot.reloader import reload_on_change
 from rawbot.serve_options import configure, read_admin, read_listens, worker_arguments
-from rawbot.supervisor import supervise
 from rawbot.targets import load_app
 
 EXTRA_GRACE = 3.0
@@ -71,6 +69,9 @@ def longest_end(timeouts: Timeouts) -> float:
 
 
 def _supervise(options: argparse.Namespace, app: App, places: Sequence[Listen], admin: Listen | None) -> int:
+    from rawbot.crew.orders import Patience  # noqa: PLC0415 - see the top
+    from rawbot.supervisor import supervise  # noqa: PLC0415
+
     demand_stateless(app)
     if admin is not None:
         raise ConfigError("--admin goes with one worker: of several, each would answer for itself alone")
@@ -84,6 +85,8 @@ def _supervise(options: argparse.Namespace, app: App, places: Sequence[Listen], 
 
 
 def _reload(options: argparse.Namespace, places: Sequence[Listen]) -> int:
+    from rawbot.reloader import reload_on_change  # noqa: PLC0415 - see the top
+
     with _listening(places) as sockets:
         return reload_on_change(
             lambda descriptors: [*_worker(options, descriptors), *_admin(options)],

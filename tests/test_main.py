@@ -24,17 +24,43 @@ sys.meta_path.insert(0, Interrupt())
 """
 
 
-def run(folder: Path, when: str) -> "subprocess.CompletedProcess[str]":
+CREDENTIALS = ("--token", "token", "--encoding-aes-key", "a" * 43)
+SIMULATE = ("simulate", "wecom", "http://127.0.0.1:9/", *CREDENTIALS)
+DOCTOR = ("doctor", "wecom", "--url", "http://127.0.0.1/", *CREDENTIALS)
+SERVE = ("serve", "rawbot.demo:app", "--port", "0")
+STATELESS = ("serve", "rawbot_stateless:app", "--port", "0", "--workers", "2")
+
+
+def run(folder: Path, when: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
+    (folder / "rawbot_stateless.py").write_text("import rawbot\n\napp = rawbot.App(rawbot.Bot())\n")
     path = os.pathsep.join((str(folder), str(Path(rawbot.__file__).parents[1])))
     environ = os.environ | {"PYTHONPATH": path, "WHEN": when}
-    command = [sys.executable, "-m", "rawbot", "--version"]
+    command = [sys.executable, "-m", "rawbot", *(arguments or ("--version",))]
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=20, check=False)
 
 
-@pytest.mark.parametrize("module", ["rawbot.cli", "rawbot.demonstration", "rawbot.simulate.wecom"])
+@pytest.mark.parametrize("module", ["rawbot.cli", "rawbot.serving", "rawbot.demo"])
 def test_an_interrupt_while_the_command_line_is_imported_leaves_no_traceback(tmp_path: Path, module: str):
     ended = run(tmp_path, module)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("rawbot.simulate.wecom", SIMULATE),
+        ("rawbot.wecom.diagnosis", DOCTOR),
+        ("rawbot.supervisor", STATELESS),
+        ("rawbot.reloader", (*SERVE, "--reload")),
+        ("rawbot.demonstration", ("demo", "--once", "--port", "0")),
+        ("rawbot.simulate.wecom", ("demo", "--once", "--port", "0")),
+    ],
+)
+def test_an_interrupt_while_a_command_imports_its_own_leaves_no_traceback(
+    tmp_path: Path, module: str, arguments: tuple[str, ...]
+):
+    ended = run(tmp_path, module, *arguments)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 

@@ -5,11 +5,11 @@ Layer 2, pure. Written by hand rather than by h11, which takes 25 µs where this
 
 import http
 import re
-from email.utils import formatdate
 from functools import lru_cache
 
 from rawbot.errors import ProtocolError, StateError
 from rawbot.exchange import Headers, Response
+from rawbot.http.dates import format_date
 from rawbot.http.fields import TOKEN
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -61,7 +61,9 @@ def _head(status: int, second: int, content_type: bytes | None, connection: byte
     status_line = _STATUS_LINES.get(status)
     if status_line is None or status < http.HTTPStatus.OK:
         raise StateError(f"{status} is not the status of a final response")
-    lines = [status_line, b"date: ", formatdate(second, usegmt=True).encode("ascii"), b"\r\n"]
+    lines = [status_line]
+    if date := format_date(second):
+        lines += (b"date: ", date, b"\r\n")
     if content_type is not None:
         if not _VALUE.fullmatch(content_type):
             raise StateError("a content type holds characters that no field may hold")

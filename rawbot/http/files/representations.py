@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rawbot.exchange import Headers, Request
+from rawbot.http.dates import format_date
 from rawbot.http.files.conditional import CONDITIONS, Validators, check_conditions, range_stands
-from rawbot.http.files.dates import format_date
 from rawbot.http.files.ranges import UNSATISFIABLE, Part, content_range, select_range
 
 _ASKED = CONDITIONS | {b"range", b"accept-encoding"}

@@ -17,7 +17,7 @@ from rawbot.aio.files.endpoint import Files
 from rawbot.aio.routes import NOT_FOUND
 from rawbot.errors import ConfigError
 from rawbot.exchange import Answer, Request
-from rawbot.http.files.dates import parse_date
+from rawbot.http.dates import parse_date
 from rawbot.http.responses import UNAVAILABLE
 
 

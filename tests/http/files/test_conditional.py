@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rawbot.http.dates import format_date
 from rawbot.http.files.conditional import CONDITIONS, FAILED, NOT_MODIFIED, Validators, check_conditions, range_stands
-from rawbot.http.files.dates import format_date
 
 NOW = 1_794_000_000.0
 MODIFIED = 1_793_000_000

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rawbot.exchange import Request, Response
-from rawbot.http.files.dates import format_date
+from rawbot.http.dates import format_date
 from rawbot.http.files.ranges import Part
 from rawbot.http.files.representations import Representation, Selection, gather_fields, make_validators, select
 from rawbot.http.responses import encode_response

@@ -1,4 +1,4 @@
-"""rawbot/http/files/dates.py: all three forms of RFC 9110, section 5.6.7, and nothing else."""
+"""rawbot/http/dates.py: all three forms of RFC 9110, section 5.6.7, and nothing else."""
 
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rawbot.http.files.dates import format_date, parse_date
+from rawbot.http.dates import format_date, parse_date
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
 EXAMPLE = 784111777  # the instant of the RFC's three examples
