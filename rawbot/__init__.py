@@ -52,7 +52,7 @@ from rawbot.wecom.messages import strip_mention
 from rawbot.wecom.streams import Stream
 from rawbot.wecom.texts import WeComTexts
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "TLS",
