@@ -5,6 +5,7 @@ The facade: what a program imports. Nobody inside of the package imports it.
 
 from rawbot.aio.app import App
 from rawbot.aio.asgi.app import ASGIApp
+from rawbot.aio.collecting import paced_collections
 from rawbot.aio.files.endpoint import Files
 from rawbot.aio.listening.listen import Listen
 from rawbot.aio.listening.tls import TLS, start_tls
@@ -99,6 +100,7 @@ __all__ = [
     "WeComTexts",
     "WebSocketSettings",
     "make_admin",
+    "paced_collections",
     "refuse",
     "run",
     "serve",

@@ -390,4 +390,5 @@ REFUSED = b"request refused\n"
 
 def refuse(error: ProtocolError) -> Answer:
     """Turn blame on the peer into an answer: its status, and a body that tells nothing."""
+    error.__traceback__ = error.__context__ = None  # they hold frames, which hold this answer: a cycle for each refusal
     return Answer(Response(error.status, REFUSED), error=error)

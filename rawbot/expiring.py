@@ -48,6 +48,7 @@ class ExpiringDict(Generic[K, V]):
         entries = self._entries
         if key in entries:
             del entries[key]
+            self._soonest = -inf  # another may be in front
         expires_at = now + self._ttl
         if not entries:
             self._soonest = expires_at
@@ -65,12 +66,14 @@ class ExpiringDict(Generic[K, V]):
     def pop(self, key: K) -> V | None:
         """Take the value out, expired or not, without telling `on_drop`."""
         entry = self._entries.pop(key, None)
+        self._soonest = -inf
         return None if entry is None else entry[1]
 
     def drop_oldest(self) -> None:
         """Forget the entry that was set first; nothing happens when there is none."""
         if self._entries:
             key, (_, value) = self._entries.popitem(last=False)
+            self._soonest = -inf
             if self._on_drop is not None:
                 self._on_drop(key, value)
 

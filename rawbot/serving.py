@@ -46,7 +46,7 @@ def serve_target(options: argparse.Namespace) -> int:
         return _supervise(options, app, places, admin)
     supervised = SUPERVISOR_FD in os.environ  # then the supervisor has said where it listens
     on_ready = partial(_release, options.fd or ()) if supervised else None
-    run(app, *places, admin=admin, loop=options.loop, paced_gc=options.paced_gc, on_ready=on_ready)
+    run(app, *places, admin=admin, loop=options.loop, paced_gc=not options.no_paced_gc, on_ready=on_ready)
     return 0
 
 

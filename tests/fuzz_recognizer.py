@@ -61,7 +61,7 @@ class Setting:
         return HttpConnection(self.limits, peer=PEER, **options)
 
     def recognizer(self, kind: type[Recognizer] = Recognizer) -> Recognizer:
-        return kind(self.limits, body_limit=self.small, hosts=self.hosts)
+        return kind(self.limits, body_limit=self.small, ask=self.body_limit, hosts=self.hosts)
 
 
 TIGHT = Limits(max_target_size=40, max_header_size=150, max_header_count=4, max_body_size=35)
@@ -157,9 +157,7 @@ def converse(pieces: Iterable[bytes], connection: HttpConnection, *, owes: bool)
             if owes or connection.phase is Phase.CLOSED:
                 break
             said.append(connection.send(Response(200, b"now"), NOW))
-        said.append(
-            (connection.take_interim(), connection.buffered, connection.held, connection.idle, connection.phase)
-        )
+        said.append((connection.take_interim(), connection.buffered, connection.idle, connection.phase))
     return said
 
 

@@ -165,12 +165,12 @@ def test_an_access_log_and_metrics_watch_beside_the_apps_own_observers(tmp_path:
 
 def test_a_worker_is_given_what_concerns_it_and_not_where_to_listen_or_how_many_to_start():
     line = f"--host ::1 --port 1 --workers 4 --access-log a --limit-body 5 --loop uvloop --proxy-protocol {TLS_OPTIONS}"
-    line += " --ws-per-message-deflate --ssl-handshake-timeout 2.5 --paced-gc --no-fast-path"
+    line += " --ws-per-message-deflate --ssl-handshake-timeout 2.5 --no-paced-gc --no-fast-path"
     options = read(" ".join(worker_arguments(read(line))))
     assert (options.host, options.port, options.workers) == (None, None, 1)
     assert (options.access_log, options.limit_body, options.loop) == ("a", 5, "uvloop")
     assert options.ws_per_message_deflate
-    assert options.paced_gc
+    assert options.no_paced_gc
     assert options.no_fast_path
     assert (options.proxy_protocol, options.ssl_certfile, options.ssl_cert_reqs) == (True, "c.pem", "optional")
     assert (options.ssl_handshake_timeout, options.timeout_header) == (2.5, None)

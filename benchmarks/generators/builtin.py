@@ -1,7 +1,9 @@
-"""The built-in generator: blocking sockets behind one selector, in a process of its own.
+"""The built-in generator: blocking sockets behind one selector, in a process of its own that never sleeps under load.
 
-It takes 12 to 30 µs for a request, so that a server that is faster than rawbot waits for it. Every answer is kept, and
-looked at when the clock has stopped: the status of all.
+A generator that sleeps till the next answer is woken by the server's `send`, at the server's cost: on a virtual machine
+with wrk a message took 92 µs on asyncio, and with this one 65, with half the spread. It takes 12 µs for a request, so
+that a server that is much faster than rawbot waits for it. Every answer is kept, and looked at when the clock has
+stopped: the status of all.
 """
 
 import contextlib
@@ -184,6 +186,14 @@ def _content_length(head: bytes) -> int:
     return int(head[start : head.index(b"\r", start)])
 
 
+def _spin(selector: selectors.BaseSelector) -> list[tuple[selectors.SelectorKey, int]]:
+    """Return what is ready, without sleeping till then; nothing after a silence."""
+    silent_at = monotonic() + SILENCE
+    while not (ready := selector.select(0)) and monotonic() < silent_at:
+        pass
+    return ready
+
+
 def _exchange(links: Sequence[Link], supply: Iterator[tuple[int, Callback]], owed: int) -> None:
     gives_up_at = monotonic() + LIMIT
     with selectors.DefaultSelector() as selector:
@@ -191,7 +201,7 @@ def _exchange(links: Sequence[Link], supply: Iterator[tuple[int, Callback]], owe
             selector.register(link.socket, selectors.EVENT_READ, link)
             link.send(number, callback.request)
         while owed:
-            ready = selector.select(SILENCE)
+            ready = _spin(selector)
             if not ready or monotonic() > gives_up_at:
                 raise Failed(f"{owed} answers are owed after {LIMIT if ready else SILENCE:.0f} s")
             for key, _ in ready:

@@ -51,7 +51,10 @@ class Dispatcher:
     def dispatch(self, event: Event) -> None:
         """Start the handler for an event on the loop's next turn, after what is being written now."""
         if _starts_later(self._bot.handler_for(event.kind)):
-            self._receive(_Job(event))
+            try:
+                self._receive(_Job(event))
+            except Exception:
+                log.exception("an event could not be given to its handler")
         else:
             self._loop.call_soon(self._receive, _Job(event))
 
@@ -145,6 +148,8 @@ class Dispatcher:
 
     def _task_done(self, job: "_Job", task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if not self._tasks:
+            self._tasks.clear()  # it keeps its size else
         self._end(job, asyncio.CancelledError() if task.cancelled() else task.exception())
 
     def _end(self, job: "_Job", error: BaseException | None) -> None:

@@ -85,9 +85,7 @@ class Engine:
         for route in routes:
             self._add(route)
         self._methods = self._doors.methods
-        self._recognizer = None
-        if settings.fast_path:
-            self._recognizer = Recognizer(self.limits, body_limit=self._doors.least_body_limit, hosts=self.hosts)
+        self._recognizer = self._make_recognizer() if settings.fast_path else None
 
     def start(self) -> None:
         """Let time pass from now on, and what the endpoints have to send be sent."""
@@ -315,6 +313,10 @@ class Engine:
         return len(idle)
 
     # Inside
+
+    def _make_recognizer(self) -> Recognizer:
+        least = self._doors.least_body_limit
+        return Recognizer(self.limits, body_limit=least, ask=self.body_limit, hosts=self.hosts)
 
     def _add(self, route: Route) -> None:
         dispatcher = self._dispatchers.get(route.bot)

@@ -48,7 +48,7 @@ def run(
     port: int = PORT,
     admin: Listen | None = None,
     loop: Loop = "asyncio",
-    paced_gc: bool = False,
+    paced_gc: bool = True,
     on_ready: OnReady | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then stop gracefully. SIGHUP reloads certificates while it serves.
@@ -58,7 +58,7 @@ def run(
     descriptors as its connections need, as far as the system lets it.
 
     Where to listen is given as to `serve`. At `admin`, an address of its own, `/healthz` and `/readyz` answer, and
-    `/metrics` if the app has a `Metrics` among its observers. With `paced_gc`, full garbage collections take at most a
+    `/metrics` if the app has a `Metrics` among its observers. With `paced_gc`, full garbage collections take about a
     thousandth of the time (see `paced_collections`). `on_ready(server)` is called once the sockets are served; without
     it a line on stderr says where. Raises `ConfigError` for what cannot be listened on, and when it is called within
     the import of a `rawbot serve` target.

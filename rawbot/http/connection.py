@@ -104,7 +104,8 @@ class HttpConnection:
     @property
     def held(self) -> int:
         """How many bytes are held, of a body whose chunks are taken apart among them."""
-        return self.buffered + (0 if self._chunks is None else self._chunks.size)
+        # all of what is fresh: it stays in memory till its last request was read
+        return len(self._buffer) + len(self._fresh) + (0 if self._chunks is None else self._chunks.size)
 
     @property
     def idle(self) -> bool:

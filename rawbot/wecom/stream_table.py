@@ -27,7 +27,8 @@ AHEAD = 16
 """First frames that are known at a time: more would save little, and one message waits for all of them (18 µs)."""
 
 SLACK = 256
-"""Ids that may stay in the watchdog's queue after their streams' end, beside as many as are open; then it is swept."""
+"""Ids that may stay in the watchdog's queue after their streams' end, beside as many as are open, before an end behind
+the front has it swept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,8 @@ class StreamTable:
             self._in_flight[stream.sender] = left
         else:
             del self._in_flight[stream.sender]
+            if not self._in_flight:
+                self._in_flight.clear()  # for the same reason as `_streams`
         stream.due_at = self._now + self._keep
         self._over.append(stream)
         if self._begun and self._begun[0] == stream.id:

@@ -246,7 +246,7 @@ class Stream:
 
     def _append(self, text: str) -> bool:
         """Take in as much of a text as there is room for; tell whether it was anything."""
-        if text.isascii():
+        if isinstance(text, str) and text.isascii():  # bytes have `isascii`, too
             size = len(text)
         else:
             text = clean(text)

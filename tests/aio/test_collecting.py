@@ -9,7 +9,7 @@ import pytest
 from fake_endpoint import FakeEndpoint, make_app
 
 from rawbot.aio import collecting
-from rawbot.aio.collecting import LEAST, NEVER, paced_collections
+from rawbot.aio.collecting import FEW, LEAST, NEVER, paced_collections
 from rawbot.aio.running import run
 from rawbot.aio.server import Server
 from rawbot.errors import ConfigError
@@ -62,18 +62,48 @@ def test_what_is_there_at_the_start_is_left_out_and_full_collections_wait_for_th
 
 
 def test_the_longer_a_collection_takes_the_later_comes_the_next(monkeypatch: pytest.MonkeyPatch, full: list[int]):
-    times = iter([0.0, 0.25, 10.0, 10.0001, 20.0, 22.0])
-    monkeypatch.setattr(collecting, "perf_counter", lambda: next(times))
+    took, now = 0.25, 100.0
+    monkeypatch.setattr(collecting, "perf_counter", lambda: now)
+
+    def slow(phase: str, _: dict[str, int]) -> None:
+        nonlocal now
+        now += took if phase == "stop" else 0.0
+
     clock = Clock()
-    with paced_collections(clock, share=0.01):
-        clock.calls[0][1]()
-        clock.calls[1][1]()
-        assert len(full) == 3
-    assert [delay for delay, _ in clock.calls] == pytest.approx([25.0, LEAST, 200.0])
+    gc.callbacks.append(slow)
+    try:
+        with paced_collections(clock, share=0.01):
+            came = []
+            for _ in range(60):
+                now += LEAST
+                before = len(full)
+                clock.calls[-1][1]()
+                came.append(len(full) - before)
+    finally:
+        gc.callbacks.remove(slow)
+    assert {delay for delay, _ in clock.calls} == {LEAST}
+    assert [second for second, count in enumerate(came) if count] == [24, 49]
     assert clock.cancelled == 1
 
 
-def test_cycles_are_found_in_the_end(full: list[int]):
+def test_it_comes_sooner_when_as_many_objects_have_come_as_there_were(full: list[int]):
+    clock = Clock()
+    young = (gc.get_threshold()[0] + 1) * (gc.get_threshold()[1] + 2)
+    with paced_collections(clock):
+        del full[:]
+        kept = [[] for _ in range(FEW - 2 * young)]
+        clock.calls[-1][1]()
+        assert full == []
+        kept += [[] for _ in range(3 * young)]
+        clock.calls[-1][1]()
+        assert len(full) == 1
+        kept += [[] for _ in range(FEW // 2)]
+        clock.calls[-1][1]()
+        assert len(full) == 1
+        assert kept
+
+
+def test_cycles_are_found_in_the_end(full: list[int], monkeypatch: pytest.MonkeyPatch):
     clock = Clock()
     with paced_collections(clock):
         del full[:]
@@ -82,6 +112,7 @@ def test_cycles_are_found_in_the_end(full: list[int]):
         del kept
         gc.collect(1)
         assert sum(isinstance(found, Node) for found in gc.get_objects()) == 100
+        monkeypatch.setattr(collecting, "perf_counter", lambda: float("inf"))
         clock.calls[0][1]()
         assert len(full) == 1
         assert not any(isinstance(found, Node) for found in gc.get_objects())

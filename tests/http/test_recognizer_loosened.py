@@ -158,7 +158,7 @@ LOOSENED: dict[str, Edits] = {
     "no empty line": ((END_OF_HEAD, r"(?(5)(?:\r\n)?|(?!))"),),
     # behind the expression
     "a body that is still coming": (("end > len(data) or ", ""),),
-    "a body that no path takes": (("end - start > self._body_limit or ", ""),),
+    "a body that no path takes": (("end - start > self._body_limit and ", "False and "),),
     "a body that the limits forbid": (("min(body_limit, limits.max_body_size)", "body_limit"),),
     "a body longer than its length": (("data[start:end]", "data[start:]"),),
     "all that is there is the body": (("end += int(length)", "end = len(data)"),),
