@@ -34,7 +34,7 @@ class Options:
     json: Path | None
     connections: tuple[int, ...]
     chosen: Chosen
-    generator: str | None
+    generator: str
     plots: Path | None
     earlier: Mapping[str, Record]
     """The last record of each benchmark, of those to compare with."""
@@ -111,7 +111,9 @@ def _make_parser(summaries: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="NAME=EXE",
         help="run a peer by another Python",
     )
-    group.add_argument("--generator", choices=GENERATORS, help="what makes the load: wrk where it is installed")
+    group.add_argument(
+        "--generator", choices=GENERATORS, default=GENERATORS[0], help="what makes the load (default: builtin)"
+    )
     group.add_argument("--plot", type=Path, metavar="DIR", help="draw what was found, as SVG and PNG")
     group.add_argument("--compare", type=Path, metavar="FILE", help="tell what has changed since the last record in it")
     return parser

@@ -5,8 +5,8 @@
 
 The servers share one core, the generator has the other, where there are two. All servers run from beginning to end, and
 one of them works at a time. A turn has as many requests as fit into its share of the time, the same number in every
-round. The figure to look at is the CPU time of the server per request: it hardly depends on the generator, while no
-server can be seen to answer more requests a second than the generator sends. With all connections always busy, times to
+round. The figure to look at is the CPU time of the server per request, with a generator that never sleeps; no server
+can be seen to answer more requests a second than that sends. With all connections always busy, times to
 answer are how long one waits among them. What it costs to accept and to close connections is left out.
 """
 
@@ -128,7 +128,7 @@ def race(
     connections: Sequence[int],
     rounds: int,
     seconds: float,
-    generator: str | None,
+    generator: str,
     progress: Progress,
 ) -> Run:
     """Measure the contenders; `seconds` is about what the rounds of all of them take together.

@@ -28,7 +28,7 @@ _RIGHT = b"HTTP/1.1 200 "
 class BuiltIn:
     """Its side that gives the orders."""
 
-    title = "built-in generator (install wrk for a faster one)"
+    title = "built-in generator, which never sleeps (--generator wrk for another)"
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe

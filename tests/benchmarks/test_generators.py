@@ -9,8 +9,7 @@ from threading import Event
 
 import pytest
 
-from benchmarks import generators
-from benchmarks.generators import GENERATORS, Generator, Load, builtin, generating, preferred, wrk
+from benchmarks.generators import GENERATORS, Generator, Load, builtin, generating, wrk
 from benchmarks.measuring import Failed
 from benchmarks.traffic import Callback
 
@@ -137,10 +136,6 @@ def test_what_went_wrong_is_told(said: bytes, told: str):
         wrk.read_outcome(said, 10)
 
 
-def test_the_built_in_generator_does_where_wrk_is_not_installed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(generators.shutil, "which", lambda _: None)
-    assert preferred() == "builtin"
-    with generating(None, None) as made:
-        assert "install wrk" in made.title
+def test_a_program_that_is_not_installed_is_told():
     with pytest.raises(Failed, match="not installed"):
         wrk.version("/no/such/wrk")

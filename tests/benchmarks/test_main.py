@@ -64,7 +64,7 @@ def test_servers_are_measured_over_sockets_and_compared_with_a_record(
     said = capsys.readouterr().out
     assert "rawbot / aiohttp" in said
     assert "2 connections" in said
-    assert "install wrk" in said
+    assert "built-in generator" in said
 
 
 def test_a_file_of_records_without_servers_cannot_be_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
