@@ -1,6 +1,7 @@
 """rawbot/exchange.py: what crosses the hall, and the answer that is not there yet."""
 
 import asyncio
+import gc
 
 import pytest
 from hypothesis import given, settings
@@ -130,6 +131,31 @@ def test_a_refusal_carries_the_status_and_tells_nothing():
     assert refuse(first) == Answer(Response(403, REFUSED), None, first)
     assert refuse(second).response == Response(413, REFUSED)
     assert refuse(second).error is second
+
+
+def refused() -> Answer:
+    """Refuse as an endpoint does: what was raised, behind another exception, while the answer is in a variable."""
+    try:
+        try:
+            int("x")
+        except ValueError:
+            raise ProtocolError("not a number")  # noqa: B904 - a context is what this is about
+    except ProtocolError as error:
+        answer = refuse(error)
+    return answer
+
+
+def test_refusals_leave_nothing_to_the_garbage_collector():
+    error = refused().error
+    assert (error.__traceback__, error.__context__) == (None, None)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(50):
+            refused()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_an_attachment_does_not_show_its_url():

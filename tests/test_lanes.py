@@ -1,5 +1,7 @@
 """rawbot/lanes.py: order within a conversation under every policy, and nothing lost on the way."""
 
+import sys
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -145,6 +147,30 @@ def test_with_no_room_to_wait_the_second_message_is_refused():
     lanes: Lanes[str] = Lanes(max_waiting=0)
     assert lanes.receive("a", "1") == (["1"], [], [])
     assert lanes.receive("a", "2") == ([], [], ["2"])
+
+
+@pytest.mark.parametrize("jobs", [["1"], ["1", "2"]])
+def test_a_job_that_does_not_run_cannot_finish(jobs: list[str]):
+    lanes: Lanes[str] = Lanes()
+    for job in jobs:
+        lanes.receive("a", job)
+    for job in ("2", "3"):
+        with pytest.raises(ValueError):  # noqa: PT011 - which words say so is no part of it
+            lanes.finish("a", job)
+    assert [lanes.finish("a", job) for job in jobs] == [*jobs[1:], None]
+    assert len(lanes) == 0
+
+
+def test_memory_is_returned_when_the_last_conversation_has_ended():
+    lanes: Lanes[int] = Lanes()
+    for number in range(2000):
+        lanes.receive(str(number), number)
+        lanes.receive(str(number), -number - 1)
+    assert sys.getsizeof(lanes._lanes) > 50_000
+    for number in range(2000):
+        assert lanes.finish(str(number), number) == -number - 1
+        lanes.finish(str(number), -number - 1)
+    assert sys.getsizeof(lanes._lanes) <= sys.getsizeof({1: 1})
 
 
 @pytest.mark.parametrize("arguments", [{"policy": "drop"}, {"max_waiting": -1}])

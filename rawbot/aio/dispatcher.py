@@ -113,12 +113,12 @@ class Dispatcher:
         if self._closing or job.superseded:  # since its turn came
             self._end(job, asyncio.CancelledError())
             return
-        for attachment in event.attachments:
-            attachment.fetch = self._fetch
         handler = self._bot.handler_for(event.kind)
         if self._observers:
             job.began = perf_counter()
         try:
+            for attachment in event.attachments:
+                attachment.fetch = self._fetch
             result = None if handler is None else handler(event, event.reply)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever a handler raises ends its reply, not the server
             self._end(job, error)

@@ -173,7 +173,7 @@ class WeComCrypto:
         """
         frames = [self._frame(message, _ZEROS) for message in messages]
         ciphertext = self._encrypt(b"".join(frames))
-        self._last_block = ciphertext[-_BLOCK:]
+        self._last_block = ciphertext[-_BLOCK:] or self._last_block
         self._ahead = {}
         start = 0
         for message, frame in zip(messages, frames, strict=True):

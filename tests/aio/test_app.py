@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
-from fake_endpoint import GET, FakeEndpoint, make_event, read_response
+from fake_endpoint import GET, FakeEndpoint, make_app, make_event, read_response, talk
 
 from rawbot.aio.app import App
 from rawbot.aio.protocol import HttpProtocol
@@ -60,6 +60,22 @@ def test_a_time_out_is_a_number_of_seconds(name: str, value: float):
     with pytest.raises(ConfigError, match=f"timeouts.{name} must be"):
         Timeouts(**{name: value})
     assert getattr(Timeouts(**{name: 0}), name) == 0
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("bot.example", 200), ("Bot.Example:8080", 200), ("x", 421), ("bot.example.org", 421), ("example", 421)],
+)
+def test_other_hosts_than_the_named_ones_are_not_answered_for(host: str, status: int, *, fast_path: bool):
+    endpoint = FakeEndpoint()
+
+    async def run():
+        async with serve(make_app(endpoint, hosts=["bot.example"], fast_path=fast_path), port=0) as server:
+            return await talk(server.port, GET.replace(b"Host: x", b"Host: " + host.encode()), eof=True)
+
+    assert asyncio.run(run()).startswith(b"HTTP/1.1 %d " % status)
+    assert len(endpoint.requests) == (status == 200)
 
 
 @contextlib.asynccontextmanager

@@ -116,6 +116,22 @@ def test_a_handler_that_never_waits_is_done_in_its_first_turn_where_python_has_e
     asyncio.run(run())
 
 
+def test_a_coroutine_function_has_begun_after_one_turn_of_the_loop():
+    seen, bot = [], Bot()
+
+    @bot.on_message
+    async def answer(event: Event, _: FakeReply):
+        seen.append(event.text)
+
+    async def run():
+        Dispatcher(bot, asyncio.get_running_loop(), fetch).dispatch(make_event("hello"))
+        await asyncio.sleep(0)
+        assert seen == ["hello"]
+        await turns()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("kind", ["plain", "coroutine function", "object", "partial", "awaitable"])
 def test_nothing_of_a_handler_runs_in_the_call_that_dispatches_its_event(kind: str):
     """That call stands between the bytes of one connection and those of the next."""
@@ -260,6 +276,64 @@ def test_a_reply_that_cannot_be_ended_does_not_hold_up_its_conversation(ending: 
 
     asyncio.run(run())
     assert following.reply.endings == ["finished"]
+
+
+def test_an_event_that_cannot_be_refused_is_logged_and_hurts_nobody_else(caplog: pytest.LogCaptureFixture):
+    """A connection dispatches between two requests: what is raised there would end it."""
+    bot = Bot(max_waiting=0)
+    running, broken, other = make_event("wait"), make_event(), make_event(chat="other")
+    broken.reply.cancel = plain_failure
+
+    @bot.on_message
+    async def answer(event: Event, _: FakeReply):
+        if event is running:
+            await asyncio.sleep(0.01)
+
+    async def run():
+        dispatcher = Dispatcher(bot, asyncio.get_running_loop(), fetch)
+        for event in (running, broken, other):
+            dispatcher.dispatch(event)
+        await turns()
+        assert (running.reply.endings, broken.reply.endings, other.reply.endings) == ([], [], ["finished"])
+        await asyncio.sleep(0.05)
+        assert running.reply.endings == ["finished"]
+
+    asyncio.run(run())
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.exc_info[0] is ZeroDivisionError
+    # where tasks begin at once the loop itself calls what fails, and logs it
+    assert record.name == ("asyncio" if sys.version_info >= (3, 12) else "rawbot")
+
+
+def test_an_attachment_that_cannot_be_fetched_fails_its_reply_and_the_conversation_goes_on():
+    bot = Bot()
+    bot.on_message(lambda *_: None)
+    broken, following = make_event(), make_event()
+    broken.attachments = [object()]
+
+    async def run():
+        dispatcher = Dispatcher(bot, asyncio.get_running_loop(), fetch)
+        dispatcher.dispatch(broken)
+        dispatcher.dispatch(following)
+        await turns()
+
+    asyncio.run(run())
+    assert (broken.reply.endings, following.reply.endings) == (["failed"], ["finished"])
+
+
+def test_the_set_of_running_handlers_shrinks_when_none_is_left():
+    stage = Stage(policy="parallel")
+
+    async def run():
+        dispatcher = begin(stage, [make_event(f"wait {number}") for number in range(1000)])
+        await turns()
+        peak = sys.getsizeof(dispatcher._tasks)
+        assert (dispatcher.running, peak > 10 * sys.getsizeof(set())) == (1000, True)
+        stage.released.set()
+        await turns()
+        assert (dispatcher.running, sys.getsizeof(dispatcher._tasks)) == (0, sys.getsizeof(set()))
+
+    asyncio.run(run())
 
 
 # Order within a conversation

@@ -1,6 +1,7 @@
 """rawbot/http/connection.py: every byte sequence here is fed whole, byte by byte and torn; all three say the same."""
 
 import tracemalloc
+from collections.abc import Callable
 
 import h11
 import pytest
@@ -13,6 +14,7 @@ from rawbot.errors import LimitError, ProtocolError, StateError
 from rawbot.exchange import Request, Response
 from rawbot.http.connection import HttpConnection, Phase
 from rawbot.http.limits import Limits
+from rawbot.http.recognizer import Recognizer
 from rawbot.http.responses import CONTINUE
 from rawbot.http.sections import MAX_REMEMBERED_SIZE, SECRET, _remembered
 
@@ -392,6 +394,68 @@ def test_it_knows_when_it_is_idle_and_what_it_holds():
     connection.receive_data(A_GET)
     assert connection.buffered == 0
     assert not connection.idle
+
+
+# What a recogniser has not taken yet
+
+
+def fresh(data: bytes) -> HttpConnection:
+    """Return a connection to which this came in one piece and which recognises what is common."""
+    connection = HttpConnection(Limits(), recognizer=Recognizer(Limits(), body_limit=100))
+    connection.receive_data(data)
+    return connection
+
+
+def last_answer(connection: HttpConnection) -> None:
+    connection.next_request()
+    connection.send(Response(200), NOW, close=True)
+
+
+def refusal_of_the_rest(connection: HttpConnection) -> None:
+    connection.next_request()
+    connection.send(Response(200), NOW)
+    connection.refuse(ProtocolError("it took too long", status=408), NOW)
+
+
+def detachment(connection: HttpConnection) -> None:
+    connection.next_request()
+    connection.detach()
+
+
+@pytest.mark.parametrize("end", [last_answer, refusal_of_the_rest, detachment])
+def test_at_the_end_nothing_that_was_to_be_recognised_is_kept(end: Callable[[HttpConnection], None]):
+    connection = fresh(A_GET * 3)
+    end(connection)
+    assert connection.phase is Phase.CLOSED
+    assert (connection.buffered, connection.held, connection._fresh) == (0, 0, b"")
+    connection.receive_data(A_GET)
+    assert (connection.buffered, connection.held, connection.next_request()) == (0, 0, None)
+
+
+@pytest.mark.parametrize(("pieces", "rest"), [([], b""), ([b"\x82"], b"\x82"), ([b"\x82", b"\x01"], b"\x82\x01")])
+def test_what_came_in_one_piece_with_a_recognised_request_is_handed_over_too(pieces: list[bytes], rest: bytes):
+    connection = fresh(A_GET + b"\x81\x00")
+    assert connection.next_request().path == "/a"
+    for piece in pieces:
+        connection.receive_data(piece)
+    assert connection.detach() == b"\x81\x00" + rest
+
+
+def test_a_refusal_of_what_was_not_looked_at_yet_gives_head_no_content():
+    late = ProtocolError("it took too long", status=408)
+    for method, content in ((b"GET", b"Request Timeout\n"), (b"HEAD", b"")):
+        assert fresh(A_GET.replace(b"GET", method)).refuse(late, NOW).endswith(b"\r\n\r\n" + content)
+
+
+def test_what_came_in_one_piece_is_held_till_its_last_request_was_read():
+    size = len(A_GET)
+    connection = fresh(A_GET * 3)
+    assert (connection.buffered, connection.held) == (3 * size, 3 * size)
+    for buffered, held in ((2 * size, 3 * size), (size, 3 * size), (0, 0)):
+        assert connection.next_request() is not None
+        assert (connection.buffered, connection.held) == (buffered, held)
+        connection.send(Response(200), NOW)
+    assert connection.idle
 
 
 class Conversation(RuleBasedStateMachine):

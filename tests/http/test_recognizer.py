@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 import pytest
 from fake_endpoint import PATH, FakeEndpoint, make_app, talk
-from fake_transport import connected
+from fake_transport import connected, statuses
 from fuzz_recognizer import NOW
 from http_corpus import A_GET, HOST, post
 
 import rawbot
+from rawbot.aio.doors import MAX_IDLE_BODY
+from rawbot.aio.engine import Engine
+from rawbot.errors import LimitError
 from rawbot.exchange import Request, Response
 from rawbot.http import recognizer as module
 from rawbot.http.connection import HttpConnection
@@ -322,5 +325,42 @@ def test_no_path_gets_a_longer_body_by_the_fast_path():
             for path, status in ((b"/small", b"413"), (PATH.encode(), b"200")):
                 said = await talk(server.port, data.replace(b"/p", path), eof=True)
                 assert said.startswith(b"HTTP/1.1 " + status)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+@pytest.mark.parametrize(("size", "status"), [(MAX_IDLE_BODY, 404), (MAX_IDLE_BODY + 1, 413)])
+def test_behind_a_request_for_no_path_only_a_short_body_is_read(size: int, status: int, *, fast_path: bool):
+    data = post(b"Content-Length: %d\r\n" % size, bytes(size))
+
+    async def run():
+        async with connected(FakeEndpoint(), fast_path=fast_path) as (transport, protocol, _):
+            protocol.data_received(data)
+            assert statuses(transport.take()) == [status]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+def test_a_path_with_a_small_limit_keeps_it_and_does_not_slow_the_others(*, fast_path: bool):
+    app = make_app(FakeEndpoint(), fast_path=fast_path)
+    app.add("/small", FakeEndpoint(), max_body_size=10)
+
+    def asked(engine: Engine, path: str, size: int) -> Request:
+        connection = engine.make_connection("")
+        data = post(b"Content-Length: %d\r\n" % size, bytes(size))
+        connection.receive_data(data.replace(b"/p", path.encode()))
+        got = connection.next_request()
+        assert len(got.body) == size
+        return got
+
+    async def run():
+        engine = app.engine(asyncio.get_running_loop())
+        for path, size in ((PATH, 1024), ("/small", 10)):
+            assert type(asked(engine, path, size).headers) is (LazyFields if fast_path else tuple)
+        with pytest.raises(LimitError):
+            asked(engine, "/small", 11)
+        await app.aclose()
 
     asyncio.run(run())

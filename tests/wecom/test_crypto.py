@@ -201,6 +201,17 @@ def test_what_is_encrypted_ahead_is_what_would_be_and_is_given_once(
     assert len({reference.decrypt(KEY, text.decode())[0] for text in said}) == len(said), "a prefix twice"
 
 
+@given(st.lists(MESSAGES, min_size=1, unique=True, max_size=6), MESSAGES, PREFIXES)
+@settings(deadline=None, max_examples=50)
+def test_after_encrypting_ahead_the_running_cipher_still_equals_a_fresh_one(
+    messages: list[bytes], message: bytes, prefix: bytes
+):
+    crypto = WeComCrypto(TOKEN, KEY)
+    for _ in range(2):
+        crypto.encrypt_ahead(messages)
+        assert crypto.encrypt(message, random=prefix).decode() == reference.encrypt(KEY, message, "", prefix)
+
+
 def test_entropy_is_taken_once_and_decides_all_prefixes():
     asked: list[int] = []
 

@@ -107,6 +107,30 @@ def test_a_hundred_thousand_messages_leave_nothing_behind():
     assert not [thing for thing in gc.get_objects() if isinstance(thing, Stream | EventReply)]
 
 
+def test_refused_requests_leave_nothing_to_the_garbage_collector():
+    endpoint = WeComEndpoint(TOKEN, KEY)
+    sealed = request_for(seal(text()))
+    requests = [
+        request_for(seal(text()), token="another"),
+        request_for("not base64"),
+        request_for(seal(b"not JSON")),
+        request_for(seal(text(), receive_id="another")),
+        Request("POST", "/", sealed.query, body=b"not JSON"),
+        Request("POST", "/", "", body=sealed.body),
+    ]
+    kept = [endpoint.receive(request, T0).error for request in requests]
+    assert None not in kept
+    assert [(error.__traceback__, error.__context__) for error in kept] == [(None, None)] * len(kept)
+    gc.collect()
+    gc.disable()
+    try:
+        for request in requests * 10:
+            endpoint.receive(request, T0)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 def test_time_passes_with_every_request():
     endpoint = WeComEndpoint(TOKEN, KEY)
     exchange = post(endpoint, text())

@@ -29,6 +29,7 @@ from rawbot.exchange import MESSAGE, Answer, Exchange, Pending
 from rawbot.wecom.deliveries import FETCHED_WITHIN
 from rawbot.wecom.endpoint import WeComEndpoint
 from rawbot.wecom.markdown import TEXT_LIMIT
+from rawbot.wecom.stream_table import AHEAD
 from rawbot.wecom.streams import Stream
 from rawbot.wecom.texts import CHINESE, WeComTexts
 
@@ -66,6 +67,17 @@ def held(exchange: Exchange, until: float) -> tuple[Pending, list[tuple[str, boo
 
 
 # The first answer
+
+
+def test_first_answers_are_encrypted_many_at_a_time(endpoint: WeComEndpoint):
+    crypto, lengths = endpoint._ciphers[0], []
+    encrypt = crypto._encrypt
+    crypto._encrypt = lambda data: lengths.append(len(data)) or encrypt(data)
+    for number in range(AHEAD + 1):
+        exchange = post(endpoint, text(msgid=f"m{number}"))
+        stream = open_answer(exchange)["stream"]
+        assert (stream["id"], stream["content"]) == (exchange.event.reply.id, WAITING)
+    assert len(lengths) == 2  # all that are coming, and the first itself
 
 
 def test_a_message_is_answered_at_once_and_then_the_bot_is_told(endpoint: WeComEndpoint):

@@ -16,6 +16,7 @@ from wecom_callbacks import PNG, T0, URL
 from rawbot.errors import ConfigError
 from rawbot.wecom.deliveries import FETCHED_WITHIN, LIFETIME
 from rawbot.wecom.markdown import TEXT_LIMIT, is_visible, prefix
+from rawbot.wecom.phases import Phase
 from rawbot.wecom.stream_table import SLACK, StreamTable
 from rawbot.wecom.streams import Stream
 
@@ -256,6 +257,48 @@ def test_the_watchdog_s_queue_forgets_those_that_ended_behind_one_that_goes_on()
         assert len(table._begun) <= 2 + SLACK
     table.tick(T0 + 330)
     assert (first.overdue, table.expired, table.open_streams, len(table._begun)) == (True, 1, 0, 0)
+
+
+def test_the_watchdog_s_queue_is_empty_while_streams_end_in_their_turn():
+    table = make_table()
+    for _ in range(3):
+        first, second = opened(table), opened(table)
+        first.finish()
+        assert list(table._begun) == [second.id]
+        second.finish()
+        assert list(table._begun) == []
+
+
+def test_a_sweep_of_the_watchdog_s_queue_keeps_those_that_are_open():
+    table = make_table(max_streams=10_000)
+    left, longest = [], 0
+    for number in range(5 * SLACK):
+        stream = opened(table)
+        if number % 10:
+            stream.finish()
+        else:
+            left.append(stream)
+        longest = max(longest, len(table._begun))
+        assert len(table._begun) <= 2 * table.open_streams + SLACK + 1
+    assert longest > max(SLACK, len(table._begun))  # it was swept
+    assert [stream_id for stream_id in table._begun if table.get(stream_id, T0).phase is Phase.OPEN] == [
+        stream.id for stream in left
+    ]
+    table.tick(T0 + 330)
+    assert all(stream.overdue for stream in left)
+    assert (table.expired, table.open_streams, len(table._begun)) == (len(left), 0, 0)
+
+
+def test_the_table_s_memory_is_returned_when_all_is_over():
+    table = make_table(max_streams=2000)
+    for number in range(2000):
+        opened(table, **{"from": {"userid": f"u{number}"}})
+    assert min(sys.getsizeof(table._streams), sys.getsizeof(table._in_flight)) > 50_000
+    table.tick(T0 + 330)
+    assert sys.getsizeof(table._in_flight) <= sys.getsizeof({1: 1})
+    table.tick(T0 + 330 + 420)
+    assert len(table) == 0
+    assert sys.getsizeof(table._streams) <= sys.getsizeof({1: 1})
 
 
 def test_streams_leave_nothing_behind():

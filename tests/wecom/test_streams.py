@@ -129,6 +129,20 @@ def test_a_finished_reply_cannot_be_written_to(write):  # noqa: ANN001 - a lambd
             write(stream)
 
 
+@pytest.mark.parametrize("method", ["write", "replace"])
+def test_bytes_are_refused_in_the_call_that_brings_them_and_the_stream_goes_on(method: str):
+    stream = open_stream()
+    stream.write("so far")
+    with pytest.raises((AttributeError, TypeError)):
+        getattr(stream, method)(b"x")
+    shown = "so far" if method == "write" else WAITING
+    assert look(stream) == look(stream) == (shown, False)
+    stream.replace("and")
+    stream.write(" on")
+    stream.finish()
+    assert look(stream) == ("and on", True)
+
+
 def test_there_is_no_way_back_from_a_phase():
     stream = overdue_stream()
     with pytest.raises(StateError, match="OVERDUE to OPEN"):

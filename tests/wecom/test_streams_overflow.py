@@ -38,6 +38,17 @@ def test_too_long_an_answer_ends_at_a_paragraph_and_goes_on_elsewhere():
     assert content + "".join(late(stream)) == LONG
 
 
+@pytest.mark.parametrize("count", [TEXT_LIMIT // 4, TEXT_LIMIT // 4 + 1, 6000])
+def test_an_answer_of_few_characters_with_many_bytes_each_is_measured_in_bytes(count: int):
+    stream = open_stream()
+    stream.write("😀" * count)
+    stream.finish()
+    content, _ = look(stream)
+    assert content == "😀" * min(count, TEXT_LIMIT // 4)
+    assert len(content.encode()) <= TEXT_LIMIT
+    assert content + "".join(late(stream)) == "😀" * count
+
+
 def test_too_long_a_code_block_is_whole_in_both_parts():
     stream = open_stream()
     stream.write("```py\n" + "x = 1\n" * 5000 + "```")
