@@ -6,8 +6,8 @@
 The servers share one core, the generator has the other, where there are two. All servers run from beginning to end, and
 one of them works at a time. A turn has as many requests as fit into its share of the time, the same number in every
 round. The figure to look at is the CPU time of the server per request, with a generator that never sleeps; no server
-can be seen to answer more requests a second than that sends. With all connections always busy, times to
-answer are how long one waits among them. What it costs to accept and to close connections is left out.
+can be seen to answer more requests a second than that sends. With all connections always busy, times to answer are how
+long one waits among them. What it costs to accept and to close connections is left out.
 """
 
 import contextlib

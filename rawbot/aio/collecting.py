@@ -47,7 +47,7 @@ class Handle(Protocol):
 
 @contextlib.contextmanager
 def paced_collections(clock: Clock, *, share: float = SHARE) -> Iterator[None]:
-    """Let full collections take this share of the time at most, and leave out of them what there is now.
+    """Let full collections take about this share of the time, and leave out of them what there is now.
 
     Enter it when all is imported and set up, in the loop's thread; `clock` is the running loop. The collector belongs
     to the process, so this is the choice of whoever owns that. Cycles that have grown old are freed later: with 200,000
