@@ -161,7 +161,7 @@ class Rawbot:
     def __init__(self) -> None:
         self.port = 0
         self.endpoint = Ahead(TOKEN, KEY, max_streams=MAX_STREAMS, max_bytes=1 << 30)
-        self.endpoint.source = None  # nothing is sent to the messages' response_urls
+        self.endpoint.sources = ()  # nothing is sent to the messages' response_urls
         self._holding: asyncio.Event | None = None
         bot = rawbot.Bot()
         bot.on_message(self._answer)

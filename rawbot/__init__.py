@@ -28,17 +28,15 @@ from rawbot.errors import (
     RawbotError,
     StateError,
 )
+from rawbot.event import Attachment, Event, Reply
 from rawbot.exchange import (
     Answer,
-    Attachment,
     Channel,
     Endpoint,
-    Event,
     Exchange,
     Figure,
     FileRegion,
     Pending,
-    Reply,
     Request,
     Response,
     Upgrade,

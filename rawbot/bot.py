@@ -4,15 +4,12 @@ Layer 2. A `Bot` is told what to call for which event; the shell does the callin
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar, get_args
 
 from rawbot.errors import ConfigError
-from rawbot.exchange import MESSAGE
+from rawbot.event import MESSAGE, Handler
 from rawbot.lanes import Policy
-
-Handler = Callable[..., Awaitable[None] | None]
-"""`handler(event, reply)`: a coroutine function, or a plain function that must not block."""
 
 H = TypeVar("H", bound=Handler)
 

@@ -23,7 +23,7 @@ from rawbot.aio.outgoing.policy import OutgoingPolicy
 from rawbot.bot import Bot
 from rawbot.demo_echo import ECHO_PATH, ECHO_SETTINGS, EchoEndpoint, make_echo_bot
 from rawbot.errors import ConfigError
-from rawbot.exchange import Event, Reply
+from rawbot.event import Event, Reply
 from rawbot.wecom import cards
 from rawbot.wecom.endpoint import WeComEndpoint
 from rawbot.wecom.event_replies import EventReply

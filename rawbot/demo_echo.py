@@ -8,18 +8,8 @@ import asyncio
 from collections.abc import Sequence
 
 from rawbot.bot import Bot
-from rawbot.exchange import (
-    CancelReason,
-    Channel,
-    Endpoint,
-    Event,
-    Exchange,
-    Pending,
-    Reply,
-    Request,
-    Response,
-    Upgrade,
-)
+from rawbot.event import CancelReason, Event, Reply
+from rawbot.exchange import Channel, Endpoint, Exchange, Pending, Request, Response, Upgrade
 from rawbot.websocket.handshake import require, wants_upgrade
 from rawbot.websocket.settings import WebSocketSettings
 

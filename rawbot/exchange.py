@@ -5,21 +5,20 @@ IO, reads a clock or logs: time comes in as `now`, Unix seconds.
 
 The shell gives a `Request` to an `Endpoint` and gets an exchange back: an `Answer` to write now, or a `Pending` to
 write when the bot has spoken or the deadline has come. Either may carry an `Event` for the bot, which the shell starts
-after the write. What has to be sent out by ourselves waits in a `Source`.
+after the write. What has to be sent out by ourselves waits in a `Source`, and a WebSocket that is to be opened by
+ourselves is a `Dial`. What has any of these is a `Service`; an `Endpoint` is a service that answers on a path.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, NamedTuple, Protocol
+from typing import BinaryIO, Literal, NamedTuple
 
 from rawbot.errors import ProtocolError, StateError
-from rawbot.media import Media
+from rawbot.event import Event, Fetch, Handlers
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Header fields in the order of arrival, names in lower case."""
-
-MESSAGE = "message"
-"""The `Event.kind` of what a user wrote. Every other kind is an event, named as its vendor spells it."""
 
 
 @dataclass(slots=True)
@@ -81,117 +80,6 @@ class Response:
         return f"<Response {self.status}, {len(self.body)} bytes>"
 
 
-CancelReason = Literal["superseded", "shutdown", "busy"]
-"""Why a handler was stopped or not started: a newer message came, the bot goes down, too many messages wait."""
-
-
-class Reply(Protocol):
-    """What a handler writes to: the same on every channel. Returning from the handler finishes it.
-
-    Writing to a finished reply raises `StateError`. `finish`, `fail` and `cancel` are called by whoever runs the
-    handler; calling them twice does nothing.
-    """
-
-    @property
-    def text(self) -> str:
-        """All that was written so far."""
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more can be written."""
-
-    def write(self, text: str) -> None:
-        """Add to the end of what the user sees."""
-
-    def replace(self, text: str) -> None:
-        """Let the user see this text in place of all that was written before."""
-
-    def finish(self) -> None:
-        """End the reply as it is; the user sees at least a short sentence."""
-
-    def fail(self) -> None:
-        """End the reply after an exception in the handler; the user is told that it went wrong."""
-
-    def cancel(self, reason: CancelReason) -> None:
-        """End the reply because the handler was stopped, or never started; the user is told why."""
-
-
-class Decoder(Protocol):
-    """Turns the bytes that a download brings into those of the file."""
-
-    def update(self, data: bytes) -> bytes:
-        """Take the next piece, give what it completes."""
-
-    def finish(self) -> bytes:
-        """Give the rest. Raises `ProtocolError` when what came was cut short or is not what it should be."""
-
-
-class Fetch(Protocol):
-    """The shell's way to download an attachment, to memory or to the file at `path`."""
-
-    def __call__(self, attachment: "Attachment", max_bytes: int, path: str | None) -> Awaitable[Media]:
-        """Download, decode and describe. Raises `FetchError`."""
-
-
-class Attachment:
-    """A file that the user sent: nothing is downloaded before `read` or `save` is awaited."""
-
-    __slots__ = ("expires_at", "fetch", "kind", "name", "url")
-
-    def __init__(self, kind: str, url: str, *, expires_at: float, name: str = "") -> None:
-        self.kind = kind
-        """`image`, `file` or `video`."""
-        self.url = url
-        self.name = name
-        """The file name, when the platform told one with the message."""
-        self.expires_at = expires_at
-        """Unix time after which the platform no longer serves the file."""
-        self.fetch: Fetch | None = None
-        """Set by the shell before the handler is started."""
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.kind}>"  # the URL is a capability: whoever has it has the file
-
-    def decoder(self) -> Decoder:
-        """Return a fresh decoder for one download."""
-        raise NotImplementedError
-
-    async def read(self, *, max_bytes: int = 20 * 1024 * 1024) -> Media:
-        """Download into memory, at most `max_bytes`. Raises `FetchError`, or `StateError` outside of a server."""
-        return await self._fetcher()(self, max_bytes, None)
-
-    async def save(self, path: str, *, max_bytes: int = 100 * 1024 * 1024) -> Media:
-        """Download into the file at `path`, which appears only when it is whole. Raises as `read` does."""
-        return await self._fetcher()(self, max_bytes, path)
-
-    def _fetcher(self) -> Fetch:
-        if self.fetch is None:
-            raise StateError("this attachment was not delivered by a running App, so nothing can download it")
-        return self.fetch
-
-
-@dataclass(slots=True)
-class Event:
-    """What a bot's handler sees, from whichever platform."""
-
-    kind: str
-    """`"message"`, or the event's name as its vendor spells it."""
-    platform: str
-    chat: str
-    """The conversation, unique within the platform; order is kept within it."""
-    sender: str
-    text: str
-    reply: Reply
-    message: object
-    """The platform's own typed object, with all that it said."""
-    attachments: Sequence[Attachment] = ()
-    in_flight: int = 1
-    """How many messages of this sender are being answered at present, this one included."""
-
-    def __repr__(self) -> str:
-        return f"<Event {self.kind} on {self.platform}>"  # what was said stays out of logs
-
-
 @dataclass(slots=True)
 class Answer:
     """Say this now, then tell the bot."""
@@ -209,11 +97,16 @@ class Pending:
     went away is reported with `abandon`; waking it afterwards does nothing.
     """
 
-    __slots__ = ("_deliver", "_over", "_ready", "_respond", "deadline", "event")
+    __slots__ = ("_deliver", "_over", "_ready", "_respond", "deadline", "event", "needs_reader")
 
-    def __init__(self, event: Event | None, deadline: float, respond: Callable[[float], Response]) -> None:
+    def __init__(
+        self, event: Event | None, deadline: float, respond: Callable[[float], Response], *, needs_reader: bool = False
+    ) -> None:
         self.event = event
         self.deadline = deadline
+        self.needs_reader = needs_reader
+        """Whether a client that closes its side of the connection is taken for gone: for an answer that takes something
+        away, since of those who close their side nearly all have gone wholly."""
         self._respond = respond
         self._deliver: Callable[[], None] | None = None
         self._ready = False
@@ -252,6 +145,12 @@ class Pending:
         self._deliver = None
 
 
+class EncodedText(bytes):
+    """A message of a WebSocket that is text, in UTF-8 already: one encoding serves any number of channels."""
+
+    __slots__ = ()
+
+
 class Channel:
     """Both ways at any time: a WebSocket after its handshake, whoever dialled. Subclass it; only `receive` must be.
 
@@ -264,6 +163,9 @@ class Channel:
     """Set by the shell. Call it, outside of the shell's calls, when something is to be sent or `closing` was set."""
     closing: tuple[int, str] | None = None
     """Set by the channel to end it: the WebSocket close code and a reason; what waits to be sent goes out before."""
+    patient = False
+    """Whether it keeps what is to be sent until the peer reads, and bounds that by itself: then `to_send` is asked only
+    while the peer reads, and what it yields is taken one by one. Else all is taken at once and bounded by the shell."""
 
     def opened(self, now: float) -> None:
         """Begin."""
@@ -289,6 +191,8 @@ class Upgrade:
     """The one chosen of those that the request offers."""
     headers: Headers = ()
     """More fields for the handshake's answer."""
+    max_size: int | None = None
+    """Bytes that a message may have, in place of what the app's settings say."""
 
 
 Exchange = Answer | Pending | Upgrade
@@ -330,6 +234,8 @@ class Source:
     """Set by the shell while it sends what is here. As long as it is not, the wing must not count on being heard."""
     on_ready: Callable[[], None] | None = None
     """Set by the shell: called when `next_request` has something new."""
+    trusted = False
+    """Whether its URLs are the operator's own: they may lead anywhere, by http as well. Those of peers may not."""
 
     def waiting(self) -> int:
         """Count what waits to be sent, for the first time or again."""
@@ -347,33 +253,69 @@ class Source:
         raise NotImplementedError
 
 
-class Endpoint:
-    """A platform's door: subclass it for a new platform. Only `receive` must be written."""
+class Dial:
+    """A WebSocket that we open: at once, and again whenever it has ended, for as long as the app runs."""
 
-    methods: tuple[str, ...] = ("GET", "POST")
-    """What is let in; anything else is answered 405 by the shell."""
-    source: Source | None = None
-    below = False
-    """Whether it also answers for every path below the one that it is added with."""
-    needs_bot = True
-    """Whether it ever has something to tell a bot."""
-    mounted_at = ""
-    """The path that it was added with; set by the shell."""
-    keeps_state = False
-    """Whether requests must reach the process that got the earlier ones; then it cannot run in several workers."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Headers = (),
+        subprotocols: Sequence[str] = (),
+        interval: float = 5.0,
+        max_size: int | None = None,
+    ) -> None:
+        self.url = url
+        """`ws://` or `wss://`; the operator's own, so it may lead anywhere."""
+        self.headers = headers
+        """More fields for the handshake's request."""
+        self.subprotocols = subprotocols
+        """What is offered; the server need not choose any."""
+        self.interval = interval
+        """Seconds from an end, or a failure, to the next try."""
+        self.max_size = max_size
+        """Bytes that a message may have, in place of what the app's settings say."""
 
-    def receive(self, request: Request, now: float) -> Exchange:
-        """Answer a request. Bad input is an `Answer` too, made with `refuse`; nothing is raised for it."""
+    def __repr__(self) -> str:
+        return "<Dial>"  # URL and fields may hold a token
+
+    def open(self) -> Channel:
+        """Return the channel for one connection, asked for when its handshake has been accepted."""
         raise NotImplementedError
 
-    def tick(self, now: float) -> None:
-        """Do what time alone brings about: time-outs, forgetting. Called about once a second."""
+
+class Service:
+    """What takes part in an app's life: it has something to send, to open, to do as time passes, or to hear."""
+
+    sources: Sequence[Source] = ()
+    dials: Sequence[Dial] = ()
+    handlers: Handlers | None = None
+    """Who hears of its events, when that is not a bot of the app's."""
+    needs_bot = False
+    """Whether it ever has something to tell a bot of the app's."""
+    hears = False
+    """Whether `hear` is to be called."""
+    deadline = math.inf
+    """Unix time at which `tick` is called, be it before its second is over. It is looked at after each tick, so one
+    that is set in between is kept to the second."""
+    fetch: Fetch | None = None
+    """Set by the shell: how to download."""
+    dispatch: Callable[[Event], None] | None = None
+    """Set by the shell: tells the handlers of an event, outside of the calls that return one."""
+    keeps_state = False
+    """Whether requests must reach the process that got the earlier ones; then it cannot run in several workers."""
 
     def start(self, now: float) -> None:
         """Take on work, for the first time or again after `drain`: a shell begins."""
 
+    def tick(self, now: float) -> None:
+        """Do what time alone brings about: time-outs, forgetting. Called about once a second, and at `deadline`."""
+
     def drain(self, now: float) -> None:
         """Take on nothing new, but go on answering for what is open."""
+
+    def hear(self, event: Event) -> None:
+        """Be told of an event of any endpoint of the app's, before its handler is."""
 
     def figures(self) -> Iterable[Figure]:
         """Return the numbers to be watched from outside."""
@@ -382,6 +324,24 @@ class Endpoint:
     def unsettled(self) -> int:
         """Count the conversations whose end the peer has not fetched yet; shutdown waits for them a little."""
         return 0
+
+
+class Endpoint(Service):
+    """A platform's door: subclass it for a new platform. Only `receive` must be written."""
+
+    methods: tuple[str, ...] = ("GET", "POST")
+    """What is let in; anything else is answered 405 by the shell."""
+    below = False
+    """Whether it also answers for every path below the one that it is added with."""
+    needs_bot = True
+    max_body_size: int | None = None
+    """Bytes that a request's body may have, in place of what the app's limits say."""
+    mounted_at = ""
+    """The path that it was added with; set by the shell."""
+
+    def receive(self, request: Request, now: float) -> Exchange:
+        """Answer a request. Bad input is an `Answer` too, made with `refuse`; nothing is raised for it."""
+        raise NotImplementedError
 
 
 REFUSED = b"request refused\n"

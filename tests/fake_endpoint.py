@@ -8,7 +8,8 @@ from rawbot.aio.app import App
 from rawbot.aio.server import serve
 from rawbot.bot import Bot
 from rawbot.errors import StateError
-from rawbot.exchange import MESSAGE, Answer, CancelReason, Endpoint, Event, Exchange, Pending, Request, Response
+from rawbot.event import MESSAGE, CancelReason, Event
+from rawbot.exchange import Answer, Endpoint, Exchange, Pending, Request, Response
 
 PATH = "/bot"
 GET = b"GET /bot HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -6,7 +6,7 @@ import pytest
 
 from rawbot.bot import Bot
 from rawbot.errors import ConfigError
-from rawbot.exchange import MESSAGE
+from rawbot.event import MESSAGE
 from rawbot.lanes import Policy
 
 

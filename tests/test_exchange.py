@@ -8,19 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rawbot.errors import LimitError, ProtocolError, StateError
-from rawbot.exchange import (
-    REFUSED,
-    Answer,
-    Attachment,
-    Endpoint,
-    Event,
-    OutgoingRequest,
-    Pending,
-    Request,
-    Response,
-    Source,
-    refuse,
-)
+from rawbot.event import Attachment, Event
+from rawbot.exchange import REFUSED, Answer, Endpoint, OutgoingRequest, Pending, Request, Response, Source, refuse
 from rawbot.media import Media
 
 
@@ -192,7 +181,7 @@ def test_an_endpoint_need_only_receive():
     endpoint.tick(0.0)
     endpoint.drain(0.0)
     assert endpoint.unsettled() == 0
-    assert endpoint.source is None
+    assert endpoint.sources == ()
     assert endpoint.methods == ("GET", "POST")
     with pytest.raises(NotImplementedError):
         endpoint.receive(Request("GET", "/"), 0.0)

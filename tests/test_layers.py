@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 LAYER_0 = ("errors",)
-LAYER_1 = ("media", "expiring", "lanes", "exchange")
+LAYER_1 = ("media", "expiring", "lanes", "event", "exchange")
 BELOW = LAYER_0 + LAYER_1
 HALL = (*BELOW, "bot")
 CODECS = ("wecom.crypto", "wecom.envelope", "wecom.messages", "wecom.media", "wecom.cards")
@@ -29,7 +29,8 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "media": (1, LAYER_0),
     "expiring": (1, LAYER_0),
     "lanes": (1, LAYER_0),
-    "exchange": (1, (*LAYER_0, "media")),
+    "event": (1, (*LAYER_0, "media", "lanes")),
+    "exchange": (1, (*LAYER_0, "event")),
     "crew": (1, LAYER_0),  # for programs only
     "bot": (2, BELOW),
     "http": (2, BELOW),

@@ -11,14 +11,15 @@ from typing import TypeVar
 
 from rawbot.aio.engine import Engine
 from rawbot.aio.outgoing.client import Client
-from rawbot.aio.outgoing.policy import OutgoingPolicy
+from rawbot.aio.outgoing.policy import ANYWHERE, OutgoingPolicy
 from rawbot.aio.protocol import HttpProtocol
 from rawbot.aio.routes import Routes
 from rawbot.aio.settings import Capacity, Settings, Timeouts, make_settings
 from rawbot.aio.watching.observer import Observer
 from rawbot.bot import Bot
-from rawbot.errors import StateError
-from rawbot.exchange import Endpoint
+from rawbot.errors import ConfigError, StateError
+from rawbot.event import Handlers
+from rawbot.exchange import Endpoint, Service
 from rawbot.http.limits import Limits
 from rawbot.websocket.settings import WebSocketSettings
 
@@ -27,6 +28,13 @@ log = logging.getLogger("rawbot")
 Hook = Callable[[], Awaitable[None] | None]
 """What is called as the app starts or ends: a coroutine function or a plain one."""
 H = TypeVar("H", bound=Hook)
+
+MAX_OWN_RESPONSE = 4 * 1024 * 1024
+"""Bytes of an answer from where the operator sends us: an application may answer an event with a list of actions."""
+
+OWN_KEEP_ALIVE = 4.0
+"""Seconds for which an unused connection to there stays open: uvicorn closes after five, and what is sent just then is
+lost."""
 
 
 class App:
@@ -55,6 +63,7 @@ class App:
             limits, timeouts, capacity, websocket=websocket, observers=observers, hosts=hosts, fast_path=fast_path
         )
         self.routes = Routes()
+        self._services: list[tuple[Service, Handlers | None]] = []
         self._bot = bot
         self._outgoing = outgoing or OutgoingPolicy()
         self._engine: Engine | None = None
@@ -72,7 +81,22 @@ class App:
         """
         if self.running is not None:
             raise StateError("this app runs already; add its endpoints before it is served")
-        self.routes.add(path, endpoint, bot or self._bot, max_body_size=max_body_size)
+        self.routes.add(path, endpoint, endpoint.handlers or bot or self._bot, max_body_size=max_body_size)
+
+    def attach(self, service: Service, *, bot: Bot | None = None) -> None:
+        """Let a service take part in the app's life without a path, for this bot or the app's.
+
+        Raises `ConfigError` when there is no bot and it needs one, or when it takes part already, `StateError` while
+        the app runs.
+        """
+        if self.running is not None:
+            raise StateError("this app runs already; attach its services before it is served")
+        if any(service is other for other, _ in self._services):
+            raise ConfigError("this service takes part already")
+        handlers = service.handlers or bot or self._bot
+        if handlers is None and service.needs_bot:
+            raise ConfigError("no bot for this service: give one to App or to attach")
+        self._services.append((service, handlers))
 
     def on_startup(self, hook: H) -> H:
         """Call this before the first request is taken, in the order of registration (decorator).
@@ -147,7 +171,14 @@ class App:
         if self.running is not None or not self._ended:
             raise StateError("this app runs already; to serve it on several sockets, share one protocol_factory")
         self._ended = False
-        self._engine = Engine(loop, self.routes, Client(policy=self._outgoing), self.settings)
+        self._engine = Engine(
+            loop,
+            self.routes,
+            Client(policy=self._outgoing),
+            self.settings,
+            services=self._services,
+            own_client=Client(policy=ANYWHERE, max_response=MAX_OWN_RESPONSE, keep_alive=OWN_KEEP_ALIVE),
+        )
         return self._engine
 
     @property

@@ -7,15 +7,14 @@ import asyncio
 import inspect
 import logging
 import sys
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from time import perf_counter
 from types import FunctionType
 from typing import Any
 
 from rawbot.aio.watching.observer import Observer
-from rawbot.bot import Bot, Handler
-from rawbot.exchange import MESSAGE, Event, Fetch
+from rawbot.event import MESSAGE, Event, Fetch, Handler, Handlers
 from rawbot.lanes import Lanes
 
 log = logging.getLogger("rawbot")
@@ -28,12 +27,14 @@ class Dispatcher:
     """One bot on one loop. `fetch` downloads attachments for the handlers; observers hear how long each one took."""
 
     def __init__(
-        self, bot: Bot, loop: asyncio.AbstractEventLoop, fetch: Fetch, observers: Sequence[Observer] = ()
+        self, bot: Handlers, loop: asyncio.AbstractEventLoop, fetch: Fetch, observers: Sequence[Observer] = ()
     ) -> None:
         self._bot = bot
         self._loop = loop
         self._fetch = fetch
         self._observers = observers
+        self.listeners: Sequence[Callable[[Event], None]] = ()
+        """Who is told of every event before its handler is."""
         self._lanes: Lanes[_Job] = Lanes(bot.policy, max_waiting=bot.max_waiting)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -50,6 +51,8 @@ class Dispatcher:
 
     def dispatch(self, event: Event) -> None:
         """Start the handler for an event on the loop's next turn, after what is being written now."""
+        for listener in self.listeners:
+            _tell(listener, event)
         if _starts_later(self._bot.handler_for(event.kind)):
             try:
                 self._receive(_Job(event))
@@ -159,7 +162,9 @@ class Dispatcher:
             for observer in self._observers:
                 observer.handled(job.event, took, error)
         try:
-            if error is None:
+            if error is None and job.event.keeper is not None:
+                job.event.keeper.returned(job.event)
+            elif error is None:
                 job.event.reply.finish()
             elif isinstance(error, asyncio.CancelledError) and (self._closing or job.superseded):
                 job.event.reply.cancel("shutdown" if self._closing else "superseded")
@@ -176,6 +181,13 @@ class Dispatcher:
             following = self._lanes.finish(job.event.chat, job)
             if following is not None:
                 self._loop.call_soon(self._start, following)
+
+
+def _tell(listener: Callable[[Event], None], event: Event) -> None:
+    try:
+        listener(event)
+    except Exception:
+        log.exception("a service could not take an event in")
 
 
 class _Job:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from rawbot.aio.routes import NOT_FOUND, Route, Routes
-from rawbot.exchange import Answer, Event, Request, Response
+from rawbot.event import Event
+from rawbot.exchange import Answer, Request, Response
 from rawbot.http.heads import METHODS
 
 Dispatch = Callable[[Event], None]
@@ -79,10 +80,6 @@ class Doors:
         """How many bytes any body may have, whichever way its request goes."""
         limits = [limit for door in self if (limit := door.route.max_body_size) is not None]
         return min(MAX_IDLE_BODY, self._max_body_size, *limits)
-
-    def unsettled(self) -> int:
-        """Count the conversations whose end the platforms have not fetched."""
-        return sum(door.endpoint.unsettled() for door in self)
 
 
 def turn_away(request: Request, door: Door | None) -> Answer | None:

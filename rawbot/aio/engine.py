@@ -5,7 +5,7 @@ Engine room. The protocols (`HttpProtocol`, `ASGIApp`) turn bytes into requests;
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import perf_counter, time
 from typing import cast
@@ -17,16 +17,18 @@ from rawbot.aio.files.sendfile import RegionSender
 from rawbot.aio.host import Connection, Transport
 from rawbot.aio.listening.cutting import cut_off
 from rawbot.aio.outgoing.client import Client
+from rawbot.aio.outgoing.dialing import Dialing
 from rawbot.aio.outgoing.sending import Outgoing
-from rawbot.aio.routes import Route, Routes
+from rawbot.aio.routes import NOBODY, Routes
+from rawbot.aio.services import Services
 from rawbot.aio.settings import Settings
 from rawbot.aio.watching.lag import Lag
 from rawbot.aio.watching.quiet import Quiet
 from rawbot.aio.websocket import WebSocketProtocol
 from rawbot.aio.wheel import TimerWheel
-from rawbot.bot import Bot
 from rawbot.errors import ProtocolError
-from rawbot.exchange import Answer, Channel, Exchange, Figure, FileRegion, Pending, Request, Response
+from rawbot.event import Handlers
+from rawbot.exchange import Answer, Channel, Exchange, Figure, FileRegion, Pending, Request, Response, Service
 from rawbot.http.connection import HttpConnection
 from rawbot.http.recognizer import Recognizer
 from rawbot.http.responses import FAILED
@@ -35,7 +37,7 @@ from rawbot.websocket.handshake import Handshake
 log = logging.getLogger("rawbot")
 
 TICK = 1.0
-"""Seconds between two calls of `Endpoint.tick`."""
+"""Seconds between two calls of `Service.tick`, unless one wants it earlier."""
 
 LOOK = 0.1
 """Seconds between two looks at how late the loop comes, while somebody observes: shorter stalls are seen by chance."""
@@ -49,7 +51,28 @@ _FAILED = Answer(FAILED)
 class Engine:
     """Runs routes on a loop. `close` ends it gracefully; it cannot be started again."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, routes: Routes, client: Client, settings: Settings) -> None:
+    now = staticmethod(time)
+    stopwatch = staticmethod(perf_counter)
+    pending = 0
+    """How many answers wait for the bot."""
+    started = False
+    draining = False
+    """Whether each answer is its connection's last."""
+    closed = False
+    """Whether `close` was called."""
+    _ticking: asyncio.TimerHandle | None = None
+    _looking: asyncio.TimerHandle | None = None
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        routes: Routes,
+        client: Client,
+        settings: Settings,
+        *,
+        services: Sequence[tuple[Service, Handlers | None]] = (),
+        own_client: Client | None = None,
+    ) -> None:
         self.loop = loop
         self.limits = settings.limits
         self.timeouts = settings.timeouts
@@ -60,39 +83,29 @@ class Engine:
         self.wheel = TimerWheel(loop, partial(self.note_failure, "a deadline failed"))
         self.connections: set[Connection] = set()
         self.time = loop.time
-        self.now = time
-        self.stopwatch = perf_counter
         self.bodies = Budget(settings.capacity.max_body_bytes)
-        self.pending = 0
-        """How many answers wait for the bot."""
         self._lag = Lag()
         self._broken = Quiet()
         self._refused = Quiet()
-        self.started = False
-        self.draining = False
-        """Whether each answer is its connection's last."""
-        self.closed = False
-        """Whether `close` was called."""
         self._admission = Admission(settings.capacity)
         self._turned_away: set[Connection] = set()
-        self._client = client
-        self._outgoing = Outgoing(loop, client)
-        self._dispatchers: dict[Bot, Dispatcher] = {}
+        self._dialled: set[Connection] = set()
+        self._clients = [client] if own_client is None else [client, own_client]
+        self._outgoing = Outgoing(loop, client, own_client)
+        self._dialing = Dialing(self)
+        self._services = Services(self.note_failure)
+        self._dispatchers: dict[Handlers, Dispatcher] = {}
         self._doors = Doors(routes, settings.limits.max_body_size)
         self.body_limit = self._doors.body_limit
-        self._ticking: asyncio.TimerHandle | None = None
-        self._looking: asyncio.TimerHandle | None = None
-        for route in routes:
-            self._add(route)
+        self._take_part(routes, services)
         self._methods = self._doors.methods
         self._recognizer = self._make_recognizer() if settings.fast_path else None
 
     def start(self) -> None:
         """Let time pass from now on, and what the endpoints have to send be sent."""
-        now = time()
-        for door in self._doors:
-            door.endpoint.start(now)
+        self._services.start(time())
         self._outgoing.start()
+        self._dialing.start()
         self.started = True
         self._tick()
         if self.observers:
@@ -124,12 +137,20 @@ class Engine:
     def forget(self, connection: Connection, address: str) -> None:
         """Note that a connection is gone."""
         self.connections.discard(connection)
+        if connection in self._dialled:
+            self._dialled.discard(connection)
+            return
         if connection in self._turned_away:
             self._turned_away.discard(connection)
         else:
             self._admission.release(address)
         for observer in self.observers:
             observer.closed()
+
+    def take_in(self, connection: Connection) -> None:
+        """Take in a connection that we have opened, which needs no place."""
+        self.connections.add(connection)
+        self._dialled.add(connection)
 
     @property
     def crowded(self) -> bool:
@@ -219,15 +240,8 @@ class Engine:
         return self._outgoing.waiting()
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
-        """Return what the endpoints show to metrics, each with its path."""
-        for door in self._doors:
-            try:
-                figures = list(door.endpoint.figures())
-            except Exception:
-                log.exception("the endpoint on %s failed to show its figures", door.path)
-                continue
-            for figure in figures:
-                yield door.path, figure
+        """Return what the services show to metrics, each with its path or name."""
+        return self._services.figures()
 
     @property
     def lag(self) -> float:
@@ -244,25 +258,24 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Whether handlers run, or platforms still have to fetch the end of an answer."""
-        return bool(self.handlers or self._doors.unsettled())
+        return bool(self.handlers or self._services.unsettled())
 
     @property
     def awaits_requests(self) -> bool:
         """Whether what is under way needs further requests to come in, and to this process."""
-        return self.busy and any(door.endpoint.keeps_state for door in self._doors)
+        return self.busy and self._services.keep_state
 
     def drain(self) -> None:
         """Take on nothing new, and let each answer be its connection's last."""
         self.draining = True
-        now = time()
-        for door in self._doors:
-            door.endpoint.drain(now)
+        self._dialing.stop()
+        self._services.drain(time())
 
     async def finish(self) -> None:
         """Let handlers end in their time, cancel the others, and let the platforms see how it ended."""
         await asyncio.gather(*(d.close(self.timeouts.graceful) for d in self._dispatchers.values()))
         deadline = self.loop.time() + self.timeouts.settle
-        while self._doors.unsettled() and self.loop.time() < deadline:  # noqa: ASYNC110 - endpoints are pure and signal nobody
+        while self._services.unsettled() and self.loop.time() < deadline:  # noqa: ASYNC110 - endpoints are pure and signal nobody
             await asyncio.sleep(0.02)
         await self._outgoing.finish(self.timeouts.settle)
 
@@ -278,7 +291,8 @@ class Engine:
             await self._let_go()
         finally:
             self._end()
-            await self._client.aclose()
+            for client in self._clients:
+                await client.aclose()
 
     async def _let_go(self) -> None:
         """Let what is under way arrive, a request that is coming in and a long answer that is going out among it."""
@@ -298,6 +312,7 @@ class Engine:
         for connection in list(self.connections):
             connection.abort()
         self._outgoing.close()
+        self._dialing.close()
         for handle in (self._ticking, self._looking):
             if handle is not None:
                 handle.cancel()
@@ -318,14 +333,34 @@ class Engine:
         least = self._doors.least_body_limit
         return Recognizer(self.limits, body_limit=least, ask=self.body_limit, hosts=self.hosts)
 
-    def _add(self, route: Route) -> None:
-        dispatcher = self._dispatchers.get(route.bot)
+    def _take_part(self, routes: Routes, services: Sequence[tuple[Service, Handlers | None]]) -> None:
+        """Open the doors, let all services in, and let those who want to hear of all events; but of no service's own."""
+        for route in routes:
+            self._attach(route.path, route.endpoint, route.bot)
+            self._doors.open(route, self._dispatcher(route.bot))
+        for service, handlers in services:
+            self._attach(type(service).__name__, service, handlers)
+        own = [service.handlers for service in self._services]
+        for handlers, dispatcher in self._dispatchers.items():
+            if handlers not in own:
+                dispatcher.listeners = self._services.listeners()
+
+    def _attach(self, name: str, service: Service, handlers: Handlers | None) -> None:
+        """Let a service in; what it tells is for the handlers that are its own, or given."""
+        self._services.add(name, service)
+        service.fetch = self._clients[0].fetch
+        service.dispatch = self._dispatcher(service.handlers or handlers or NOBODY).dispatch
+        for source in service.sources:
+            self._outgoing.add(source)
+        for dial in service.dials:
+            self._dialing.add(dial, service.dispatch)
+
+    def _dispatcher(self, handlers: Handlers) -> Dispatcher:
+        dispatcher = self._dispatchers.get(handlers)
         if dispatcher is None:
-            fetch, observers = self._client.fetch, self.observers
-            dispatcher = self._dispatchers[route.bot] = Dispatcher(route.bot, self.loop, fetch, observers)
-        self._doors.open(route, dispatcher)
-        if route.endpoint.source is not None:
-            self._outgoing.add(route.endpoint.source)
+            fetch, observers = self._clients[0].fetch, self.observers
+            dispatcher = self._dispatchers[handlers] = Dispatcher(handlers, self.loop, fetch, observers)
+        return dispatcher
 
     def _note_refused(self, door: Door, error: ProtocolError, peer: str, now: float) -> None:
         if self._refused.admit(now):
@@ -338,13 +373,9 @@ class Engine:
         self._looking = self.loop.call_at(now + LOOK, self._look, now + LOOK)
 
     def _tick(self) -> None:
-        self._ticking = self.loop.call_later(TICK, self._tick)
         now = time()
-        for door in self._doors:
-            try:
-                door.endpoint.tick(now)
-            except Exception:
-                log.exception("the endpoint on %s failed as time passed", door.path)
+        wait = min(TICK, max(0.0, self._services.tick(now) - now))
+        self._ticking = self.loop.call_later(wait, self._tick)
         if held_back := self._broken.summary(now):
             log.info("refused %d more requests", held_back)
         if held_back := self._refused.summary(now):

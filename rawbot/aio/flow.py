@@ -93,7 +93,8 @@ class HttpFlow(Ending):
     def eof_received(self) -> bool:
         """Keep a half-closed connection for the answers that are owed; under TLS there is no such thing."""
         self._eof = True
-        if not self._over and (self._busy or self._paused_writing or self._yielding):
+        owed = self._busy and not (self._pending is not None and self._pending.needs_reader)
+        if not self._over and (owed or self._paused_writing or self._yielding):
             return self._transport.get_extra_info("sslcontext") is None
         self._close()
         return False

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from rawbot.bot import Bot
 from rawbot.errors import ConfigError
+from rawbot.event import Handlers
 from rawbot.exchange import Answer, Endpoint, Response
 
 NOT_FOUND = Answer(Response(404, b"Not Found\n"))
@@ -19,7 +20,7 @@ class Route:
 
     __slots__ = ("bot", "endpoint", "max_body_size", "methods", "not_allowed", "options", "path")
 
-    def __init__(self, path: str, endpoint: Endpoint, bot: Bot, max_body_size: int | None) -> None:
+    def __init__(self, path: str, endpoint: Endpoint, bot: Handlers, max_body_size: int | None) -> None:
         self.path = path
         self.endpoint = endpoint
         self.bot = bot
@@ -43,7 +44,7 @@ class Routes:
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes.values())
 
-    def add(self, path: str, endpoint: Endpoint, bot: Bot | None, *, max_body_size: int | None = None) -> None:
+    def add(self, path: str, endpoint: Endpoint, bot: Handlers | None, *, max_body_size: int | None = None) -> None:
         """Add a route. Raises `ConfigError` for a path that cannot be or is taken, and for an endpoint that is."""
         if not path.startswith("/") or not path.isascii() or not path.isprintable() or any(c in path for c in "?# "):
             raise ConfigError(f"a path begins with / and has no blank, ? or #; this one does not do: {path!r}")
@@ -55,6 +56,8 @@ class Routes:
             raise ConfigError(f"the endpoint for {path} has an async receive; it returns a Pending to answer later")
         if bot is None and endpoint.needs_bot:
             raise ConfigError(f"no bot for {path}: give one to App or to add")
+        if max_body_size is None:
+            max_body_size = endpoint.max_body_size
         if max_body_size is not None and max_body_size < 0:
             raise ConfigError("max_body_size must not be negative")
         if any(route.endpoint is endpoint for route in self):
@@ -62,7 +65,7 @@ class Routes:
                 "this endpoint answers on another path already: each has its own state, make a second one"
             )
         endpoint.mounted_at = path
-        route = self._routes[path] = Route(path, endpoint, bot or _NOBODY, max_body_size)
+        route = self._routes[path] = Route(path, endpoint, bot or NOBODY, max_body_size)
         if endpoint.below:
             self._below.append((f"{path.rstrip('/')}/", route))
             self._below.sort(key=lambda entry: -len(entry[0]))  # the longest path wins
@@ -75,5 +78,5 @@ class Routes:
         return found
 
 
-_NOBODY = Bot()
+NOBODY: Handlers = Bot()
 """Stands where no bot is needed."""

@@ -11,7 +11,7 @@ which others have theirs; until it is through, no more is read.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from rawbot.aio.doors import Dispatch
 from rawbot.aio.host import Host, Transport
@@ -111,6 +111,8 @@ class WebSocketFlow:
         self._cut_at = math.inf
         self._connection.excuse(self._engine.time())
         self._write()
+        if self._channel.patient:
+            self._consult(_nothing)
         self._advance()
 
     # What the engine calls
@@ -213,18 +215,24 @@ class WebSocketFlow:
             if connection.phase is not Phase.OPEN or self._over:
                 return
             now = self._engine.time()
-            for message in channel.to_send():
-                connection.send(message, now)
-                if connection.ripe:
-                    self._write()
-                if connection.phase is not Phase.OPEN:
-                    return  # that was one too many
-            if channel.closing is not None:
+            if not (self._paused and channel.patient):
+                self._take(channel.to_send(), now)
+            if channel.closing is not None and connection.phase is Phase.OPEN:
                 connection.close(*channel.closing, now)
         except Exception as error:  # noqa: BLE001 - a channel of somebody else's may raise anything
             told = StateError(type(error).__name__)  # in place of the text, which may quote a message
             self._engine.note_failure("a channel failed", told.with_traceback(error.__traceback__))
             connection.fail("internal error")
+
+    def _take(self, messages: Iterable[bytes | str], now: float) -> None:
+        """Let messages go out; of a patient channel only as many as the peer reads."""
+        connection, patient = self._connection, self._channel.patient
+        for message in messages:
+            connection.send(message, now)
+            if connection.ripe:
+                self._write()
+            if connection.phase is not Phase.OPEN or (patient and self._paused):
+                return  # that was one too many, or enough
 
     def _write(self) -> None:
         """Write as much as the peer reads, and close when that was the last."""

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 
 from rawbot.errors import ProtocolError, StateError
+from rawbot.exchange import EncodedText
 from rawbot.websocket.settings import WebSocketSettings
 
 try:
@@ -376,7 +377,7 @@ class WebSocketConnection:
 
 def _encode(message: bytes | str) -> "Frame":
     if isinstance(message, bytes):
-        return Frame(_BINARY, message)
+        return Frame(_TEXT if isinstance(message, EncodedText) else _BINARY, message)
     if not isinstance(message, str):
         raise StateError(f"a WebSocket's message is str or bytes, not {type(message).__name__}")
     try:

@@ -11,6 +11,7 @@ else a stranger's page speaks in the visitor's name (RFC 6455, section 10.2; CWE
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from rawbot.errors import MissingExtraError, ProtocolError, StateError
@@ -78,6 +79,8 @@ def accept(request: Request, upgrade: Upgrade, settings: WebSocketSettings, now:
         raise ProtocolError("no WebSocket was asked for", status=426, headers=_NEEDED)
     require("a WebSocket")
     key = _check(request)
+    if upgrade.max_size is not None:
+        settings = replace(settings, max_size=upgrade.max_size)
     fields = [
         (b"upgrade", b"websocket"),
         (b"connection", b"Upgrade"),

@@ -16,19 +16,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from rawbot.errors import ProtocolError
-from rawbot.exchange import (
-    MESSAGE,
-    Answer,
-    Attachment,
-    Endpoint,
-    Event,
-    Exchange,
-    Figure,
-    Pending,
-    Request,
-    Response,
-    refuse,
-)
+from rawbot.event import MESSAGE, Attachment, Event
+from rawbot.exchange import Answer, Endpoint, Exchange, Figure, Pending, Request, Response, refuse
 from rawbot.expiring import ExpiringDict
 from rawbot.wecom.crypto import ReceiveId, WeComCrypto
 from rawbot.wecom.deliveries import Deliveries
@@ -127,14 +116,14 @@ class WeComEndpoint(Endpoint):
         self._texts = WeComTexts() if texts is None else texts
         self.failures: Counter[int] = Counter()
         """How often callbacks were refused, by the vendor's -400xx code; 0 counts what has none."""
-        self.source = self.deliveries = Deliveries()
+        self.deliveries = Deliveries()
+        self.sources = (self.deliveries,)
         limits = StreamLimits(watchdog, keep, max_streams, max_bytes, max_text_bytes)
         voice = Voice(self._texts, waiting, feedback)
         self.streams = StreamTable(draw(entropy, 6).hex(), limits, voice, self.deliveries)
         self._remembered = _make_memory(replay_window, max_remembered)  # stream id by msgid
         self._events: ExpiringDict[str, EventReply] = ExpiringDict(EVENTS_KEPT, MAX_EVENTS)
-        self._ticked = 0.0
-        self._draining = False
+        self._ticked, self._draining = 0.0, False
 
     def __repr__(self) -> str:
         return "<WeComEndpoint>"  # neither token nor key

@@ -7,7 +7,8 @@ An event is no bubble: what is written to a card event goes out through its resp
 from collections.abc import Sequence
 
 from rawbot.errors import StateError
-from rawbot.exchange import MESSAGE, CancelReason, Pending
+from rawbot.event import MESSAGE, CancelReason
+from rawbot.exchange import Pending
 from rawbot.wecom.cards import Card, check_card
 from rawbot.wecom.deliveries import LIFETIME, Deliveries
 from rawbot.wecom.markdown import TEXT_LIMIT, clean, is_visible, shorten, with_notice

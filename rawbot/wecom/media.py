@@ -7,7 +7,7 @@ length field, so the padding alone tells a whole file from one that was cut shor
 
 from Crypto.Cipher import AES
 
-from rawbot.exchange import Attachment
+from rawbot.event import Attachment
 from rawbot.wecom.crypto import FRAME_ERROR, CryptoError, pad, unpad
 
 MEDIA_LIFETIME = 300.0

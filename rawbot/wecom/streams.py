@@ -17,7 +17,8 @@ text in O(1); asked again it gets the same or a newer one, never an older one an
 from typing import Protocol
 
 from rawbot.errors import StateError
-from rawbot.exchange import CancelReason, Pending
+from rawbot.event import CancelReason
+from rawbot.exchange import Pending
 from rawbot.wecom.cards import Card
 from rawbot.wecom.deliveries import LIFETIME, Deliveries
 from rawbot.wecom.enclosures import Enclosures, check_image, encoded_size

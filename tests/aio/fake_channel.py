@@ -12,7 +12,8 @@ from rawbot.aio.settings import Timeouts
 from rawbot.aio.websocket import WebSocketProtocol
 from rawbot.aio.wheel import TimerWheel
 from rawbot.errors import ProtocolError
-from rawbot.exchange import Channel, Event
+from rawbot.event import Event
+from rawbot.exchange import Channel
 from rawbot.websocket.connection import WebSocketConnection
 from rawbot.websocket.handshake import Handshake
 from rawbot.websocket.settings import WebSocketSettings

@@ -11,7 +11,7 @@ import pytest
 
 from rawbot.aio.outgoing.client import Client
 from rawbot.aio.outgoing.policy import OutgoingPolicy
-from rawbot.exchange import Attachment
+from rawbot.event import Attachment
 from rawbot.wecom.media import WeComAttachment
 
 KEY = bytes(range(32))

@@ -13,7 +13,7 @@ from rawbot.aio import dispatcher as dispatcher_module
 from rawbot.aio.dispatcher import Dispatcher
 from rawbot.aio.watching.observer import Observer
 from rawbot.bot import Bot, Handler
-from rawbot.exchange import Attachment, Event
+from rawbot.event import Attachment, Event
 
 
 async def fetch(*_: object):

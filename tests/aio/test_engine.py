@@ -89,7 +89,7 @@ def ask(engine: Engine, path: str = "/0", method: str = "GET"):
 
 def with_source(source: Source):
     endpoint = FakeEndpoint()
-    endpoint.source = source
+    endpoint.sources = (source,)
     return endpoint
 
 
@@ -378,7 +378,7 @@ def test_finishing_waits_for_handlers_then_for_platforms_then_for_what_is_being_
             source.on_ready()
 
     endpoint = Polled()
-    endpoint.source = source
+    endpoint.sources = (source,)
     bot.on_message(lambda *_: asyncio.Event().wait())
 
     async def run():
@@ -402,12 +402,12 @@ def test_finishing_does_not_wait_for_ever_and_says_what_was_cut_off(caplog: pyte
         loop = asyncio.get_running_loop()
         client.gate = asyncio.Event()
         async with running(endpoint, client=client) as engine:
-            endpoint.source.on_ready()
+            endpoint.sources[0].on_ready()
             start = loop.time()
             await engine.finish()
             assert 0.09 < loop.time() - start < 1
         await asyncio.sleep(0.01)
-        assert (endpoint.source.received, endpoint.source.left) == ([], 100 - MAX_SENDING)
+        assert (endpoint.sources[0].received, endpoint.sources[0].left) == ([], 100 - MAX_SENDING)
         assert f"{MAX_SENDING} outgoing requests were cut off" in caplog.text
         assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 

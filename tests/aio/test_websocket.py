@@ -13,7 +13,7 @@ from websocket_frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Sent, close,
 from rawbot.aio.settings import Timeouts
 from rawbot.aio.websocket_flow import MIN_PROGRESS, TURN
 from rawbot.aio.wheel import TICK
-from rawbot.exchange import Event
+from rawbot.event import Event
 
 BRIEF = 0.08
 SLACK = 0.5

@@ -7,7 +7,8 @@ import pytest
 from wecom_callbacks import CARD, KEY, T0, TOKEN, URL, Json, card_event, event, is_empty, message, open_answer, post
 
 from rawbot.errors import StateError
-from rawbot.exchange import MESSAGE, Answer, Event, Pending, Response
+from rawbot.event import MESSAGE, Event
+from rawbot.exchange import Answer, Pending, Response
 from rawbot.wecom.endpoint import EVENT_DEADLINE, MAX_EVENTS, WeComEndpoint
 from rawbot.wecom.event_replies import EventReply
 from rawbot.wecom.messages import CardEvent, Incoming, UnknownEvent

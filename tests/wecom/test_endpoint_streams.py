@@ -25,7 +25,8 @@ from wecom_callbacks import (
     text,
 )
 
-from rawbot.exchange import MESSAGE, Answer, Exchange, Pending
+from rawbot.event import MESSAGE
+from rawbot.exchange import Answer, Exchange, Pending
 from rawbot.wecom.deliveries import FETCHED_WITHIN
 from rawbot.wecom.endpoint import WeComEndpoint
 from rawbot.wecom.markdown import TEXT_LIMIT
@@ -310,7 +311,7 @@ def test_after_five_and_a_half_minutes_the_bubble_ends_and_the_rest_goes_out_onc
     assert request is not None
     assert json.loads(request.body)["markdown"]["content"] == ", the rest"
     assert endpoint.deliveries.next_request(T0 + 600) is None
-    assert endpoint.source is endpoint.deliveries
+    assert endpoint.sources == (endpoint.deliveries,)
 
 
 def test_too_long_an_answer_goes_on_through_the_response_url(endpoint: WeComEndpoint):

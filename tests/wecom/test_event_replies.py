@@ -7,7 +7,8 @@ from open_streams import TEXTS, sent
 from wecom_callbacks import CARD, T0, URL, Json, card_event, event, message
 
 from rawbot.errors import StateError
-from rawbot.exchange import MESSAGE, Pending, Reply, Response
+from rawbot.event import MESSAGE, Reply
+from rawbot.exchange import Pending, Response
 from rawbot.wecom.cards import CardError
 from rawbot.wecom.deliveries import LIFETIME, Deliveries
 from rawbot.wecom.event_replies import EMPTY, EventReply

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shared_vectors import all_vectors
 
-from rawbot.exchange import Attachment
+from rawbot.event import Attachment
 from rawbot.wecom.crypto import DECRYPT_ERROR, FRAME_ERROR, CryptoError, decode_key
 from rawbot.wecom.media import MEDIA_LIFETIME, MediaDecoder, WeComAttachment, encode_media
 

@@ -9,7 +9,8 @@ from open_streams import TEXTS, WAITING, late, look, make_table, open_stream, op
 from wecom_callbacks import CARD, JPG, PNG, T0
 
 from rawbot.errors import StateError
-from rawbot.exchange import Pending, Reply, Response
+from rawbot.event import Reply
+from rawbot.exchange import Pending, Response
 from rawbot.wecom.cards import CardError
 from rawbot.wecom.enclosures import MAX_IMAGE_BYTES, MAX_IMAGES
 from rawbot.wecom.markdown import is_visible

@@ -7,7 +7,8 @@ import json
 
 import reference_wecom as reference
 
-from rawbot.exchange import Answer, Event, Exchange, Pending, Request, Response
+from rawbot.event import Event
+from rawbot.exchange import Answer, Exchange, Pending, Request, Response
 from rawbot.wecom.endpoint import WeComEndpoint
 
 TOKEN, KEY, OTHER_KEY = reference.TOKEN, reference.KEY, reference.OTHER_KEY

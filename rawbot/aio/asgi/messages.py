@@ -13,7 +13,7 @@ from rawbot.aio.admission import Budget
 from rawbot.aio.doors import Door
 from rawbot.aio.host import Host
 from rawbot.errors import LimitError, ProtocolError, StateError
-from rawbot.exchange import Exchange, FileRegion, Request, Response, Upgrade
+from rawbot.exchange import EncodedText, Exchange, FileRegion, Request, Response, Upgrade
 from rawbot.http.fields import TEXT, TOKEN
 from rawbot.http.peers.trust import plain_text
 from rawbot.http.responses import WITHOUT_CONTENT, refusal
@@ -246,6 +246,8 @@ def encode_accept(request: Request, upgrade: Upgrade) -> Message:
 
 def encode_message(message: bytes | str) -> tuple[Message, int]:
     """Return a message to be sent and how many bytes it has. Raises `StateError` for what is neither text nor bytes."""
+    if isinstance(message, EncodedText):
+        return {"type": "websocket.send", "text": message.decode()}, len(message)
     if isinstance(message, bytes):
         return {"type": "websocket.send", "bytes": message}, len(message)
     if not isinstance(message, str):

@@ -25,10 +25,10 @@ from rawbot.aio.asgi.messages import (
 from rawbot.aio.doors import Dispatch
 from rawbot.aio.host import Host
 from rawbot.errors import LimitError, ProtocolError, StateError
-from rawbot.exchange import Channel, Response, Upgrade
+from rawbot.exchange import Response, Upgrade
 from rawbot.http.responses import FAILED as NOT_OPENED
 from rawbot.http.responses import UNAVAILABLE
-from rawbot.websocket.connection import FAILED, GOING_AWAY, NO_CLOSE, TOO_BIG, TOO_SLOW, Phase
+from rawbot.websocket.connection import FAILED, GOING_AWAY, NO_CLOSE, TOO_BIG, TOO_SLOW, WRITE_SIZE, Phase
 
 
 class Limit(Protocol):
@@ -56,9 +56,7 @@ def make_websocket(
     except StateError as error:
         engine.note_failure("a WebSocket cannot be opened", error)
         return NOT_OPENED
-    websocket = HostedWebSocket(
-        engine, upgrade.channel, greeting, door.dispatch, address=address, wake=wake, limit=limit
-    )
+    websocket = HostedWebSocket(engine, upgrade, greeting, door.dispatch, address=address, wake=wake, limit=limit)
     if not engine.admit(websocket, address):
         engine.forget(websocket, address)
         wait = ((b"retry-after", b"%d" % engine.capacity.retry_after),)
@@ -76,13 +74,13 @@ class HostedWebSocket:
 
     __slots__ = (
         "_address", "_bounded", "_channel", "_close_by", "_code", "_dispatch", "_engine", "_error", "_held", "_limit",
-        "_phase", "_queue", "_queue_size", "_said", "_wake",
+        "_max_size", "_phase", "_queue", "_queue_size", "_said", "_wake",
     )  # fmt: skip
 
     def __init__(
         self,
         engine: Host,
-        channel: Channel,
+        upgrade: Upgrade,
         greeting: Message,
         dispatch: Dispatch,
         *,
@@ -91,7 +89,8 @@ class HostedWebSocket:
         limit: Limit,
     ) -> None:
         self._engine = engine
-        self._channel = channel
+        self._channel = upgrade.channel
+        self._max_size = upgrade.max_size or engine.websocket.max_size
         self._dispatch = dispatch
         self._address = address
         self._wake = wake
@@ -127,7 +126,7 @@ class HostedWebSocket:
         if self._phase is not Phase.OPEN:
             return
         try:
-            content = decode_message(message, self._engine.websocket.max_size)
+            content = decode_message(message, self._max_size)
         except LimitError as error:
             self._error = ProtocolError(str(error), code=TOO_BIG)
             self._end(TOO_BIG, str(error))
@@ -136,6 +135,9 @@ class HostedWebSocket:
 
     def next_message(self) -> Message | None:
         """Return what is to be sent next. The host has as long for it as a peer has to read."""
+        if not self._queue and self._channel.patient and self._phase is Phase.OPEN:
+            self._held = False
+            self._consult(_nothing)
         if not self._queue:
             self._held = False
             self._bound(math.inf)
@@ -209,10 +211,12 @@ class HostedWebSocket:
             step(*arguments)
             if self._phase is not Phase.OPEN:
                 return
-            for message in channel.to_send():
+            for message in () if channel.patient and self._held else channel.to_send():
                 self._send(message)
                 if self._phase is not Phase.OPEN:
                     return  # that was one too many
+                if channel.patient and self._queue_size >= WRITE_SIZE:
+                    break
             if channel.closing is not None:
                 self._close(*channel.closing)
         except Exception as error:  # noqa: BLE001 - a channel of somebody else's may raise anything

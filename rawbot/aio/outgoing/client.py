@@ -31,7 +31,8 @@ from typing import TYPE_CHECKING
 from rawbot.aio.outgoing.download import Download
 from rawbot.aio.outgoing.policy import OutgoingPolicy, Place
 from rawbot.errors import FetchError, MissingExtraError, ProtocolError, StateError
-from rawbot.exchange import Attachment, Headers, OutgoingRequest, Response
+from rawbot.event import Attachment
+from rawbot.exchange import Headers, OutgoingRequest, Response
 from rawbot.media import Media
 
 if TYPE_CHECKING:
@@ -215,13 +216,16 @@ class Client:
             raise FetchError(f"{place.host}: the exchange broke off ({type(error).__name__})") from None
 
     async def _download(self, place: Place, download: Download, max_received: int) -> Media:
+        headers = download.attachment.headers
         for _ in range(1 + self._max_redirects):
-            async with self._exchange(place) as response:
+            async with self._exchange(place, headers=headers) as response:
                 location = _field(response, b"location")
                 if response.status not in _REDIRECTS or not location:
                     _check_head(response, place.host, max_received)
                     return await _receive(response, download, max_received)
+            origin = place.scheme, place.authority
             place = self._policy.locate(location.decode("utf-8", "replace"), place.url)
+            headers = headers if (place.scheme, place.authority) == origin else ()
         raise FetchError(f"{place.host}: more than {self._max_redirects} redirects")
 
     async def _opened(self) -> "httpcore.AsyncConnectionPool":

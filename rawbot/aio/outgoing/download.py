@@ -10,7 +10,7 @@ import threading
 from typing import IO
 
 from rawbot.errors import FetchError, StateError
-from rawbot.exchange import Attachment
+from rawbot.event import Attachment
 from rawbot.media import MAGIC_BYTES, Media, decode_filename, default_name, sniff_type
 
 
@@ -18,7 +18,6 @@ class Download:
     """A file as it grows, in memory or beside `path`. Blocking; locked, as the thread of a cancelled task runs on."""
 
     __slots__ = (
-        "_attachment",
         "_decoder",
         "_file",
         "_head",
@@ -27,12 +26,13 @@ class Download:
         "_over",
         "_pieces",
         "_size",
+        "attachment",
         "path",
     )
 
     def __init__(self, attachment: Attachment, max_bytes: int, path: str | None) -> None:
         self.path = path
-        self._attachment = attachment
+        self.attachment = attachment
         self._decoder = attachment.decoder()
         self._max_bytes = max_bytes
         self._file: IO[bytes] | None = None
@@ -56,9 +56,7 @@ class Download:
                 os.replace(self._file.name, self.path)  # noqa: PTH105 - the argument is a str already
             self._over = True
         content_type = sniff_type(self._head)
-        name = (
-            self._attachment.name or decode_filename(disposition) or default_name(self._attachment.kind, content_type)
-        )
+        name = self.attachment.name or decode_filename(disposition) or default_name(self.attachment.kind, content_type)
         return Media(name, content_type, self._size, b"".join(self._pieces), self.path)
 
     @property

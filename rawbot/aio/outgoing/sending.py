@@ -9,6 +9,7 @@ from functools import partial
 from time import time
 
 from rawbot.aio.outgoing.client import Client
+from rawbot.aio.watching.quiet import Quiet
 from rawbot.errors import RawbotError
 from rawbot.exchange import OutgoingRequest, Response, Source
 
@@ -21,9 +22,12 @@ MAX_SENDING = 16
 class Outgoing:
     """The sources of an app and their requests under way."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, client: Client) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, client: Client, own_client: Client | None = None) -> None:
         self._loop = loop
         self._client = client
+        self._own_client = own_client or client
+        """For the sources whose URLs are the operator's own."""
+        self._told = Quiet()
         self._sending: dict[Source, set[asyncio.Task[None]]] = {}
 
     def add(self, source: Source) -> None:
@@ -78,12 +82,14 @@ class Outgoing:
 
     async def _send(self, source: Source, request: OutgoingRequest) -> None:
         try:
-            response = await self._client.send(request, time())
+            client = self._own_client if source.trusted else self._client
+            response = await client.send(request, time())
         except RawbotError as error:
-            log.warning("an outgoing request failed: %s", error)
+            if self._told.admit(time()):
+                log.warning("an outgoing request failed: %s", error)
             response = Response(504)  # it may have arrived, so it is not tried again
         except Exception as error:  # noqa: BLE001 - the source must hear of it whatever it was
             log.error("an outgoing request failed: %s", type(error).__name__)  # noqa: TRY400 - texts may hold the URL
             response = Response(504)
-        if not source.receive(request, response, time()):
+        if not source.receive(request, response, time()) and self._told.admit(time()):
             log.error("what was to be sent is lost: %s", "no answer" if response is None else response.status)

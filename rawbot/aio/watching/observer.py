@@ -4,7 +4,8 @@ Engine room, pure. An app without observers pays one look at an empty tuple per 
 """
 
 from rawbot.errors import ProtocolError
-from rawbot.exchange import Event, Request, Response
+from rawbot.event import Event
+from rawbot.exchange import Request, Response
 
 
 class Observer:

@@ -15,7 +15,8 @@ from itertools import accumulate
 
 from rawbot.aio.watching.observer import Observer
 from rawbot.errors import ProtocolError
-from rawbot.exchange import Event, Request, Response
+from rawbot.event import Event
+from rawbot.exchange import Request, Response
 
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 """The methods of RFC 9110, section 9.1, and RFC 5789."""

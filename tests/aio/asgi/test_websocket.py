@@ -29,7 +29,8 @@ from rawbot.aio.settings import Capacity, Timeouts
 from rawbot.aio.watching.observer import Observer
 from rawbot.bot import Bot
 from rawbot.errors import ProtocolError, StateError
-from rawbot.exchange import Answer, Channel, Event, FileRegion, Request, Response, Upgrade
+from rawbot.event import Event
+from rawbot.exchange import Answer, Channel, FileRegion, Request, Response, Upgrade
 from rawbot.websocket.connection import Phase
 from rawbot.websocket.handshake import wants_upgrade
 from rawbot.websocket.settings import WebSocketSettings
@@ -885,7 +886,7 @@ class Course(RuleBasedStateMachine):
         self.woken, self.sent, self.said = 0, [], []
         self.held = False
         self.websocket = HostedWebSocket(
-            self.clock, self.channel, ACCEPT, None, address="192.0.2.1", wake=self.wake, limit=self.clock
+            self.clock, Upgrade(self.channel), ACCEPT, None, address="192.0.2.1", wake=self.wake, limit=self.clock
         )
         self.websocket.open()
 

@@ -28,7 +28,8 @@ from rogue_server import (
 
 from rawbot.aio.outgoing.client import MAX_OVERHEAD, THREAD_ABOVE, Client
 from rawbot.errors import FetchError, MissingExtraError, StateError
-from rawbot.exchange import Attachment, OutgoingRequest
+from rawbot.event import Attachment
+from rawbot.exchange import OutgoingRequest
 from rawbot.media import Media
 from rawbot.wecom.media import encode_media
 

@@ -8,7 +8,7 @@ import pytest
 
 from rawbot.aio.outgoing.download import Download
 from rawbot.errors import FetchError, ProtocolError, StateError
-from rawbot.exchange import Attachment
+from rawbot.event import Attachment
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 
