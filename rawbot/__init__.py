@@ -1,7 +1,11 @@
 """rawbot: a low-level asyncio server for chat bots, without frameworks.
 
-The facade: what a program imports. Nobody inside of the package imports it.
+The facade: what a program imports. Nobody inside of the package imports it. What not every program needs is loaded when
+it is first asked for: OneBot takes 1.2 MiB (CPython 3.11).
 """
+
+import importlib
+from typing import TYPE_CHECKING
 
 from rawbot.aio.app import App
 from rawbot.aio.asgi.app import ASGIApp
@@ -51,12 +55,33 @@ from rawbot.wecom.messages import strip_mention
 from rawbot.wecom.streams import Stream
 from rawbot.wecom.texts import WeComTexts
 
-__version__ = "0.3.0"
+if TYPE_CHECKING:
+    from rawbot.onebot.events import OneBotEvent
+    from rawbot.onebot.messages import Account, Message, Segment
+    from rawbot.onebot.retcodes import ActionError
+    from rawbot.onebot.settings import HTTP, HTTPWebhook, WebSocket, WebSocketReverse
+    from rawbot.onebot_gateway import OneBotGateway
+    from rawbot.onebot_server import OneBot
+
+__version__ = "0.4.0"
+
+_LATER = {
+    "rawbot.onebot.events": ("OneBotEvent",),
+    "rawbot.onebot.messages": ("Account", "Message", "Segment"),
+    "rawbot.onebot.retcodes": ("ActionError",),
+    "rawbot.onebot.settings": ("HTTP", "HTTPWebhook", "WebSocket", "WebSocketReverse"),
+    "rawbot.onebot_gateway": ("OneBotGateway",),
+    "rawbot.onebot_server": ("OneBot",),
+}
+"""What is loaded when it is first asked for, by module: the same as above."""
 
 __all__ = [
+    "HTTP",
     "TLS",
     "ASGIApp",
     "AccessLog",
+    "Account",
+    "ActionError",
     "Answer",
     "App",
     "Attachment",
@@ -72,15 +97,20 @@ __all__ = [
     "Figure",
     "FileRegion",
     "Files",
+    "HTTPWebhook",
     "LimitError",
     "Limits",
     "Listen",
     "Liveness",
     "Media",
+    "Message",
     "Metrics",
     "MetricsEndpoint",
     "MissingExtraError",
     "Observer",
+    "OneBot",
+    "OneBotEvent",
+    "OneBotGateway",
     "OutgoingPolicy",
     "Pending",
     "ProtocolError",
@@ -89,6 +119,7 @@ __all__ = [
     "Reply",
     "Request",
     "Response",
+    "Segment",
     "Server",
     "StateError",
     "Stream",
@@ -96,6 +127,8 @@ __all__ = [
     "Upgrade",
     "WeComEndpoint",
     "WeComTexts",
+    "WebSocket",
+    "WebSocketReverse",
     "WebSocketSettings",
     "make_admin",
     "paced_collections",
@@ -105,3 +138,10 @@ __all__ = [
     "start_tls",
     "strip_mention",
 ]
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _LATER.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

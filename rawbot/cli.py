@@ -1,4 +1,4 @@
-"""The command line: demo, serve, simulate, doctor.
+"""The command line: demo, serve, onebot, simulate, doctor.
 
 Layer 4. A fault of the operator's is told in one line on stderr. The exit status is
 
@@ -69,6 +69,10 @@ def build_parser() -> argparse.ArgumentParser:
     add_serve_options(server)
     server.set_defaults(command=_serve)
 
+    loopback = commands.add_parser("onebot", help="serve a OneBot platform whose users say back what they are told")
+    _add_onebot_options(loopback)
+    loopback.set_defaults(command=_onebot)
+
     simulate = commands.add_parser("simulate", help="be the platform and talk to a bot server")
     wecom = simulate.add_subparsers(metavar="PLATFORM", required=True).add_parser("wecom", help="企业微信 AI bot")
     wecom.add_argument("url", metavar="URL", help="the bot's callback URL")
@@ -121,6 +125,19 @@ def _add_address(parser: argparse.ArgumentParser, *, port: int) -> None:
     parser.add_argument("--port", type=int, default=port, help=f"port to listen on, 0 for a free one (default {port})")
 
 
+def _add_onebot_options(parser: argparse.ArgumentParser) -> None:
+    _add_address(parser, port=5700)
+    parser.add_argument("--access-token", help="what applications must show, and what is shown to them")
+    parser.add_argument("--webhook", action="append", default=[], metavar="URL", help="push events there (repeatable)")
+    parser.add_argument(
+        "--reverse", action="append", default=[], metavar="URL", help="open a WebSocket there (repeatable)"
+    )
+    parser.add_argument("--heartbeat", type=int, default=0, metavar="MS", help="heartbeat events (default 0: none)")
+    parser.add_argument("--reconnect", type=int, default=3000, metavar="MS", help="between two tries (default 3000)")
+    parser.add_argument("--platform", default="loopback", metavar="NAME", help="name of the platform")
+    parser.add_argument("--self-id", default="loopback-bot", metavar="ID", help="the bot's user id")
+
+
 def _add_credentials(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token", default=os.environ.get(TOKEN), help=f"default: ${TOKEN}")
     parser.add_argument("--encoding-aes-key", default=os.environ.get(KEY), help=f"default: ${KEY}")
@@ -135,6 +152,14 @@ def _demand_credentials(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> int:
     _log_to_stderr(logging.Formatter("%(asctime)s %(levelname)s %(message)s"), options.log_level)
     return serve_target(options)
+
+
+def _onebot(options: argparse.Namespace) -> int:
+    from rawbot.onebot_loopback import serve_loopback  # noqa: PLC0415 - see the top
+
+    _log_to_stderr(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    serve_loopback(options)
+    return 0
 
 
 def _demo(options: argparse.Namespace) -> int:

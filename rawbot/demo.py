@@ -9,6 +9,9 @@ Layer 4. `rawbot.demo:app` is the app; it is made when first asked for, from
                                                          then the two secrets may be left out
     RAWBOT_DEMO_LOOPBACK                                 0 forbids files and active replies on this machine's own
                                                          loopback addresses, where simulators serve them
+    RAWBOT_ONEBOT_PATH                                   a path, as /onebot: OneBot 12 applications get the messages
+                                                         there, by HTTP and WebSocket, and answer in the bot's place
+    RAWBOT_ONEBOT_ACCESS_TOKEN                           what they must show; without it anybody is let in
 """
 
 import asyncio
@@ -16,7 +19,7 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rawbot.aio.app import App
 from rawbot.aio.outgoing.policy import OutgoingPolicy
@@ -24,6 +27,7 @@ from rawbot.bot import Bot
 from rawbot.demo_echo import ECHO_PATH, ECHO_SETTINGS, EchoEndpoint, make_echo_bot
 from rawbot.errors import ConfigError
 from rawbot.event import Event, Reply
+from rawbot.onebot_gateway import OneBotGateway
 from rawbot.wecom import cards
 from rawbot.wecom.endpoint import WeComEndpoint
 from rawbot.wecom.event_replies import EventReply
@@ -38,32 +42,18 @@ HELP = (
 )
 
 
-def make_bot(delay: float = 0.05) -> Bot:
-    """Return the demo bot: it repeats what it hears, piece by piece, and knows a few commands."""
+def make_bot(delay: float = 0.05, *, silent: Callable[[], bool] = lambda: False) -> Bot:
+    """Return the demo bot: it repeats what it hears, piece by piece, and knows a few commands; not while `silent`."""
     bot = Bot()
 
     @bot.on_message
     async def answer(event: Event, reply: Stream) -> None:
+        if silent():
+            return
         if event.attachments:
             await describe_files(event, reply)
-            return
-        command, _, argument = event.text.strip().partition(" ")
-        if command == "/slow":
-            seconds = _number(argument, 3)
-            await asyncio.sleep(seconds)
-            reply.write(f"That took {seconds:g} s.")
-        elif command == "/long":
-            reply.write(long_text(int(_number(argument, 30_000))))
-        elif command == "/image":
-            reply.write("Here is a picture.")
-            reply.attach_image(png(64, 64))
-        elif command == "/card":
-            reply.write("Please decide.")
-            reply.card(question_card(f"demo-{reply.id}"))
-        elif command == "/fail":
-            raise RuntimeError("the demo was asked to fail")
-        elif command != "/silent":
-            await repeat(event.text, reply, delay)
+        else:
+            await obey(event.text, reply, delay)
 
     @bot.on_event("enter_chat")
     def welcome(_event: Event, reply: Reply) -> None:
@@ -75,6 +65,27 @@ def make_bot(delay: float = 0.05) -> Bot:
             reply.update_card(answered_card(event.message.task_id, event.message.event_key))
 
     return bot
+
+
+async def obey(text: str, reply: Stream, delay: float) -> None:
+    """Do what a command says; say back anything else."""
+    command, _, argument = text.strip().partition(" ")
+    if command == "/slow":
+        seconds = _number(argument, 3)
+        await asyncio.sleep(seconds)
+        reply.write(f"That took {seconds:g} s.")
+    elif command == "/long":
+        reply.write(long_text(int(_number(argument, 30_000))))
+    elif command == "/image":
+        reply.write("Here is a picture.")
+        reply.attach_image(png(64, 64))
+    elif command == "/card":
+        reply.write("Please decide.")
+        reply.card(question_card(f"demo-{reply.id}"))
+    elif command == "/fail":
+        raise RuntimeError("the demo was asked to fail")
+    elif command != "/silent":
+        await repeat(text, reply, delay)
 
 
 async def repeat(text: str, reply: Reply, delay: float) -> None:
@@ -146,13 +157,16 @@ def make_app(environ: Mapping[str, str]) -> App:
     if not 0 <= seconds < math.inf:
         raise ConfigError(f"RAWBOT_DEMO_DELAY is a number of seconds, not {delay!r}")
     loopback = allows_loopback(environ)
+    gateways: list[OneBotGateway] = []
     app = App(
-        make_bot(seconds),
+        make_bot(seconds, silent=lambda: any(gateway.is_heard() for gateway in gateways)),
         websocket=ECHO_SETTINGS if echo else None,
         outgoing=OutgoingPolicy(allow_loopback=loopback, allow_http=loopback),
     )
     if echo:
         app.add(ECHO_PATH, EchoEndpoint(), bot=make_echo_bot())
+    if path := environ.get("RAWBOT_ONEBOT_PATH"):
+        gateways.append(OneBotGateway(app, path=path, access_token=environ.get("RAWBOT_ONEBOT_ACCESS_TOKEN")))
     if not token:
         return app
     try:

@@ -157,6 +157,10 @@ class Event:
     """The bot's own id on the platform, as far as the event tells it."""
     group: str = ""
     """The id of the group that it was said in; empty in a conversation of two."""
+    quoted: str = ""
+    """The words of the message that this one answers, as far as the platform tells them."""
+    reply_to: str = ""
+    """That message's id, likewise."""
     keeper: "Keeper | None" = None
     """Who ends the reply, when that is not the handler's return."""
 

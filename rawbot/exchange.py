@@ -174,8 +174,8 @@ class Channel:
         """Take a message, text as str; return what the bot is to be told."""
         raise NotImplementedError
 
-    def to_send(self) -> Sequence[bytes | str]:
-        """Return the messages that are to be sent now, each once."""
+    def to_send(self) -> Iterable[bytes | str]:
+        """Give the messages that are to be sent now, each once."""
         return ()
 
     def closed(self, code: int, now: float) -> None:

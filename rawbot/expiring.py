@@ -41,6 +41,10 @@ class ExpiringDict(Generic[K, V]):
         """Count the entries still held, expired ones that no call has met yet included."""
         return len(self._entries)
 
+    def keys(self, now: float) -> list[K]:
+        """Return the keys whose time is not over, the oldest first."""
+        return [key for key, (expires_at, _) in self._entries.items() if expires_at > now]
+
     def set(self, key: K, value: V, now: float) -> None:
         """Keep `value` until `now + ttl`; a key already there starts a new life."""
         if now >= self._soonest:

@@ -25,6 +25,7 @@ POSITIONAL = {
         ("Files.receive", "Liveness.receive", "MetricsEndpoint.receive", "Readiness.receive"),
         "request and now, as in Endpoint",
     ),
+    "ActionError": "retcode and message, as a response has them",
     "App.add": "path and endpoint: a route reads like a line of a table",
     "Attachment": "kind and url are what it is",
     "Channel.closed": "code and now: what came in, and time last, as everywhere inside",
@@ -33,6 +34,7 @@ POSITIONAL = {
     "Endpoint.receive": "request and now: what came in, and time last, as everywhere inside",
     "EventReply": "made by the endpoint, given to handlers",
     "MissingExtraError": "raised inside only: the extra, and what needs it",
+    "OneBot.mount": "app and path: where it is put, as in App.add",
     "OutgoingPolicy.locate": "a URL and what it is relative to, the other way round than urljoin",
     "Pending": "made by endpoints for the shell: event, deadline and how to respond",
     "Server": "made by serve()",
@@ -84,18 +86,39 @@ def test_all_is_sorted_and_names_nothing_twice():
 
 
 def test_what_the_facade_binds_is_exported_and_nothing_is_exported_by_accident():
+    later = {name for names in rawbot._LATER.values() for name in names}
     bound = {
         name
         for name, value in vars(rawbot).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+        if not name.startswith("_") and not isinstance(value, types.ModuleType) and name != "TYPE_CHECKING"
     }
-    assert bound == {name for name in EXPORTS if not name.startswith("_")}
+    assert bound | later == {name for name in EXPORTS if not name.startswith("_")}
+    assert not bound & later
+
+
+def test_what_is_loaded_later_is_what_type_checkers_are_told():
+    told = {
+        (statement.module, alias.name)
+        for condition in ast.parse(FACADE.read_bytes()).body
+        if isinstance(condition, ast.If)
+        for statement in condition.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    assert told == {(module, name) for module, names in rawbot._LATER.items() for name in names}
+
+
+def test_a_name_that_the_facade_does_not_have_is_told_as_of_any_module():
+    with pytest.raises(AttributeError, match="module 'rawbot' has no attribute 'Framework'"):
+        _ = rawbot.Framework
 
 
 def test_the_facade_holds_imports_and_nothing_else():
-    allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
-    statements = ast.parse(FACADE.read_bytes()).body[1:]  # behind the docstring
+    allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Expr, ast.If)
+    *statements, later = ast.parse(FACADE.read_bytes()).body[1:]  # behind the docstring
     assert all(isinstance(statement, allowed) for statement in statements)
+    assert isinstance(later, ast.FunctionDef)
+    assert later.name == "__getattr__"
 
 
 @each_export

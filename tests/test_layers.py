@@ -20,7 +20,9 @@ BELOW = LAYER_0 + LAYER_1
 HALL = (*BELOW, "bot")
 CODECS = ("wecom.crypto", "wecom.envelope", "wecom.messages", "wecom.media", "wecom.cards")
 PARTS_OF_CLI = ("demonstration", "serve_options", "serving", "targets", "terminal")
-PROGRAMS = ("demo", "demo_echo", "cli", "__main__", "supervisor", "reloader", *PARTS_OF_CLI)
+ASSEMBLIES = ("onebot_server", "onebot_gateway", "onebot_loopback")
+"""A wing and the engine room put together."""
+PROGRAMS = ("demo", "demo_echo", "cli", "__main__", "supervisor", "reloader", *ASSEMBLIES, *PARTS_OF_CLI)
 """What runs the library from a command line."""
 
 ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
@@ -50,6 +52,7 @@ THIRD_PARTY = {
     # package: where it may be imported
     "h11": ("http", "simulate"),
     "orjson": ("wecom", "onebot", "vk", "web", "aio", "stores", "simulate", *PROGRAMS),
+    "ormsgpack": ("onebot.codec",),  # behind the extra `msgpack`
     "Crypto": ("wecom",),  # the simulator goes through wecom.crypto and wecom.media
     "httpx": ("aio.outgoing.client",),  # behind the extra `client`, in one file
     "httpcore": ("aio.outgoing.client",),  # the part of httpx that opens connections
@@ -62,8 +65,9 @@ THIRD_PARTY = {
     "websockets": ("websocket",),  # behind the extra `websocket`; what of it is a function of bytes
 }
 
-WITH_IO = ("aio", "stores", "simulate", *PROGRAMS)
-"""The rooms that may wait, look at the clock and open files. All others are functions of what came in."""
+WITH_IO = ("aio", "stores", "simulate", "rawbot", *PROGRAMS)
+"""The rooms that may wait, look at the clock and open files; the facade loads late. All others are functions of what
+came in."""
 
 BANNED = {
     # outside of WITH_IO: what it would bring in

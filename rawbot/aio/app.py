@@ -81,6 +81,8 @@ class App:
         """
         if self.running is not None:
             raise StateError("this app runs already; add its endpoints before it is served")
+        if any(service is endpoint for service, _ in self._services):
+            raise ConfigError("this endpoint takes part already, as a service without a path")
         self.routes.add(path, endpoint, endpoint.handlers or bot or self._bot, max_body_size=max_body_size)
 
     def attach(self, service: Service, *, bot: Bot | None = None) -> None:
@@ -91,7 +93,8 @@ class App:
         """
         if self.running is not None:
             raise StateError("this app runs already; attach its services before it is served")
-        if any(service is other for other, _ in self._services):
+        taking_part = [*(other for other, _ in self._services), *(route.endpoint for route in self.routes)]
+        if any(service is other for other in taking_part):
             raise ConfigError("this service takes part already")
         handlers = service.handlers or bot or self._bot
         if handlers is None and service.needs_bot:
@@ -170,7 +173,6 @@ class App:
         """Make the engine without starting it, for those who bind their sockets before. Raises as `engine` does."""
         if self.running is not None or not self._ended:
             raise StateError("this app runs already; to serve it on several sockets, share one protocol_factory")
-        self._ended = False
         self._engine = Engine(
             loop,
             self.routes,
@@ -179,6 +181,7 @@ class App:
             services=self._services,
             own_client=Client(policy=ANYWHERE, max_response=MAX_OWN_RESPONSE, keep_alive=OWN_KEEP_ALIVE),
         )
+        self._ended = False
         return self._engine
 
     @property

@@ -162,10 +162,8 @@ class Dispatcher:
             for observer in self._observers:
                 observer.handled(job.event, took, error)
         try:
-            if error is None and job.event.keeper is not None:
-                job.event.keeper.returned(job.event)
-            elif error is None:
-                job.event.reply.finish()
+            if error is None:
+                _finish(job.event)
             elif isinstance(error, asyncio.CancelledError) and (self._closing or job.superseded):
                 job.event.reply.cancel("shutdown" if self._closing else "superseded")
             elif isinstance(error, asyncio.CancelledError):
@@ -188,6 +186,18 @@ def _tell(listener: Callable[[Event], None], event: Event) -> None:
         listener(event)
     except Exception:
         log.exception("a service could not take an event in")
+
+
+def _finish(event: Event) -> None:
+    """End the reply, or have it ended by whoever else may still have something to say."""
+    if event.keeper is None:
+        event.reply.finish()
+        return
+    try:
+        event.keeper.returned(event)
+    except Exception:
+        log.exception("the reply to %r was to be ended by a service, which failed", event.kind)
+        event.reply.fail()
 
 
 class _Job:

@@ -287,10 +287,12 @@ class Engine:
         if self.closed:
             return
         self.closed = True
+        self._dialing.stop()
         try:
             await self._let_go()
         finally:
             self._end()
+            await self._dialing.aclose()
             for client in self._clients:
                 await client.aclose()
 
@@ -312,7 +314,6 @@ class Engine:
         for connection in list(self.connections):
             connection.abort()
         self._outgoing.close()
-        self._dialing.close()
         for handle in (self._ticking, self._looking):
             if handle is not None:
                 handle.cancel()
@@ -334,7 +335,7 @@ class Engine:
         return Recognizer(self.limits, body_limit=least, ask=self.body_limit, hosts=self.hosts)
 
     def _take_part(self, routes: Routes, services: Sequence[tuple[Service, Handlers | None]]) -> None:
-        """Open the doors, let all services in, and let those who want to hear of all events; but of no service's own."""
+        """Open the doors and let all services in; those who want to hear of all events do, but of no service's own."""
         for route in routes:
             self._attach(route.path, route.endpoint, route.bot)
             self._doors.open(route, self._dispatcher(route.bot))
@@ -380,3 +381,5 @@ class Engine:
             log.info("refused %d more requests", held_back)
         if held_back := self._refused.summary(now):
             log.warning("endpoints refused %d more requests", held_back)
+        self._outgoing.tick(now)
+        self._dialing.tick(now)

@@ -93,8 +93,9 @@ class HttpFlow(Ending):
     def eof_received(self) -> bool:
         """Keep a half-closed connection for the answers that are owed; under TLS there is no such thing."""
         self._eof = True
-        owed = self._busy and not (self._pending is not None and self._pending.needs_reader)
-        if not self._over and (owed or self._paused_writing or self._yielding):
+        if self._pending is not None and self._pending.needs_reader:
+            self._abandon()
+        elif not self._over and (self._busy or self._paused_writing or self._yielding):
             return self._transport.get_extra_info("sslcontext") is None
         self._close()
         return False
@@ -102,10 +103,7 @@ class HttpFlow(Ending):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it broke changes nothing
         """Let go of everything."""
         self._over = True
-        if self._pending is not None:
-            self._engine.pending -= 1
-            self._pending.abandon()
-            self._pending = None
+        self._abandon()
         if self._sender is not None:
             self._sender.abort()
         self._release()
@@ -291,6 +289,13 @@ class HttpFlow(Ending):
         if engine.pending > engine.capacity.max_pending:
             self._deliver()  # as it is, if it was not ready
 
+    def _abandon(self) -> None:
+        """Forget the answer that is waited for, since nobody waits for it any more."""
+        if self._pending is not None:
+            self._engine.pending -= 1
+            self._pending.abandon()
+            self._pending = None
+
     def _deliver(self) -> None:
         """Write the answer that was waited for, in the call that made it ready, and go on."""
         pending, self._pending = self._pending, None
@@ -303,14 +308,10 @@ class HttpFlow(Ending):
             self._advance()
 
     def _write(self, response: Response, now: float) -> None:
-        connection = self._connection
-        engine = self._engine
+        connection, engine = self._connection, self._engine
         self._served += 1
-        last = (
-            (self._eof and not connection.buffered)
-            or engine.draining
-            or self._served == engine.capacity.max_requests_per_connection
-        )
+        spent = self._served == engine.capacity.max_requests_per_connection
+        last = spent or engine.draining or (self._eof and not connection.buffered)
         try:
             data = connection.send(response, now, close=last)
         except Exception as error:  # noqa: BLE001 - an endpoint of somebody else's may give anything

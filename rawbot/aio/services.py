@@ -1,6 +1,6 @@
 """All that takes part in an app's life on one engine: its endpoints and the other services, each with its name.
 
-Engine room, pure. One that fails is logged by the caller's `note_failure`, and the others go on.
+Engine room, pure. One that fails once it has started is logged by the caller's `note_failure`, and the others go on.
 """
 
 import math
@@ -28,25 +28,34 @@ class Services:
         self._named.append((name, service))
 
     def start(self, now: float) -> None:
-        """Let all of them take on work."""
+        """Let all of them take on work. What one of them raises keeps the app from being served."""
         for service in self:
             service.start(now)
 
     def tick(self, now: float) -> float:
-        """Let time pass; return when the earliest of them wants to be called again, `inf` for whenever."""
+        """Let time pass; return when the earliest of them wants to be called again, `inf` for whenever.
+
+        A deadline that has come and was not moved counts for nothing, else one service could have the loop spin.
+        """
         due = math.inf
         for name, service in self._named:
             try:
                 service.tick(now)
+                deadline = service.deadline
             except Exception as error:  # noqa: BLE001 - a service of somebody else's may raise anything
                 self._note_failure(f"the service {name} failed as time passed", error)
-            due = min(due, service.deadline)
+                continue
+            if deadline > now:
+                due = min(due, deadline)
         return due
 
     def drain(self, now: float) -> None:
         """Let none of them take on anything new."""
-        for service in self:
-            service.drain(now)
+        for name, service in self._named:
+            try:
+                service.drain(now)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._note_failure(f"the service {name} failed to take on nothing new", error)
 
     def listeners(self) -> list[Callable[[Event], None]]:
         """Return whom to tell of every event."""
@@ -65,7 +74,13 @@ class Services:
 
     def unsettled(self) -> int:
         """Count the conversations whose end the platforms have not fetched."""
-        return sum(service.unsettled() for service in self)
+        count = 0
+        for name, service in self._named:
+            try:
+                count += service.unsettled()
+            except Exception as error:  # noqa: BLE001 - as above
+                self._note_failure(f"the service {name} failed to count what is unsettled", error)
+        return count
 
     @property
     def keep_state(self) -> bool:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 
 from rawbot.aio.doors import Dispatch
 from rawbot.aio.host import Host, Transport
-from rawbot.errors import StateError
+from rawbot.errors import ProtocolError, StateError
 from rawbot.exchange import Channel
-from rawbot.websocket.connection import GOING_AWAY, Phase
+from rawbot.websocket.connection import GOING_AWAY, WRITE_SIZE, Phase
 from rawbot.websocket.handshake import Handshake
 
 MIN_PROGRESS = 1024 * 1024
@@ -192,9 +192,13 @@ class WebSocketFlow:
         engine, connection = self._engine, self._connection
         engine.forget(self, self._address)
         if connection.error is not None:
-            engine.note_refusal(connection.error, self._address)
+            self._note(connection.error)
         self._channel.on_ready = None
         self._consult(self._channel.closed, connection.close_code, engine.now())
+
+    def _note(self, error: ProtocolError) -> None:
+        """Note what the peer did wrong."""
+        self._engine.note_refusal(error, self._address)
 
     def _receive(self, message: bytes | str) -> None:
         for event in self._channel.receive(message, self._engine.now()):
@@ -215,24 +219,28 @@ class WebSocketFlow:
             if connection.phase is not Phase.OPEN or self._over:
                 return
             now = self._engine.time()
-            if not (self._paused and channel.patient):
-                self._take(channel.to_send(), now)
-            if channel.closing is not None and connection.phase is Phase.OPEN:
+            if channel.patient and self._paused:
+                return
+            if self._take(channel.to_send(), now) and channel.closing is not None:
                 connection.close(*channel.closing, now)
         except Exception as error:  # noqa: BLE001 - a channel of somebody else's may raise anything
             told = StateError(type(error).__name__)  # in place of the text, which may quote a message
             self._engine.note_failure("a channel failed", told.with_traceback(error.__traceback__))
             connection.fail("internal error")
 
-    def _take(self, messages: Iterable[bytes | str], now: float) -> None:
-        """Let messages go out; of a patient channel only as many as the peer reads."""
+    def _take(self, messages: Iterable[bytes | str], now: float) -> bool:
+        """Let messages go out, of a patient channel only as many as the peer reads; tell whether those were all."""
         connection, patient = self._connection, self._channel.patient
+        large = (connection.settings.max_queue_size - WRITE_SIZE) // 4  # a character may take four bytes
         for message in messages:
+            if len(message) > large:
+                self._write()  # what waits only for being written must not count against the peer
             connection.send(message, now)
             if connection.ripe:
                 self._write()
             if connection.phase is not Phase.OPEN or (patient and self._paused):
-                return  # that was one too many, or enough
+                return False  # that was one too many, or enough
+        return True
 
     def _write(self) -> None:
         """Write as much as the peer reads, and close when that was the last."""

@@ -11,7 +11,7 @@ from rawbot.errors import ProtocolError
 from rawbot.exchange import Headers
 
 MAX_HEAD = 16 * 1024
-"""Bytes that the head of an answer may have."""
+"""Bytes that the head of an answer may have, interim answers before it included: else they could come for ever."""
 
 
 class AnswerHead(NamedTuple):
@@ -27,10 +27,11 @@ class AnswerHead(NamedTuple):
 class AnswerReader:
     """Reads the head of one answer to a GET that asks for another protocol."""
 
-    __slots__ = ("_http",)
+    __slots__ = ("_http", "_received")
 
     def __init__(self) -> None:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        self._received = 0
         request = h11.Request(
             method="GET", target="/", headers=[("host", ""), ("connection", "upgrade"), ("upgrade", "websocket")]
         )
@@ -39,6 +40,20 @@ class AnswerReader:
 
     def receive_data(self, data: bytes) -> AnswerHead | None:
         """Take what came; return the head once it is whole. Raises `ProtocolError` for what is no HTTP, or too long."""
+        if not data:
+            return None  # which h11 would take for the end
+        self._received += len(data)
+        event = self._next_event(data)
+        rest = b"" if event is None else self._http.trailing_data[0]
+        if self._received - len(rest) > MAX_HEAD:
+            raise ProtocolError("the head of the answer is too long")
+        if event is None:
+            return None
+        headers = [(bytes(name), bytes(value)) for name, value in event.headers]
+        return AnswerHead(event.status_code, headers, rest)
+
+    def _next_event(self, data: bytes) -> h11.InformationalResponse | h11.Response | None:
+        """Return the head that is not interim, if it is there."""
         try:
             self._http.receive_data(data)
             event = self._http.next_event()
@@ -46,7 +61,4 @@ class AnswerReader:
                 event = self._http.next_event()
         except h11.RemoteProtocolError:
             raise ProtocolError("the answer is not HTTP") from None
-        if not isinstance(event, h11.InformationalResponse | h11.Response):
-            return None
-        headers = [(bytes(name), bytes(value)) for name, value in event.headers]
-        return AnswerHead(event.status_code, headers, self._http.trailing_data[0])
+        return event if isinstance(event, h11.InformationalResponse | h11.Response) else None

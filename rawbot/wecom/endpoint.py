@@ -37,6 +37,7 @@ from rawbot.wecom.messages import (
     decode_message,
     encode_stream,
     strip_mention,
+    text_of,
 )
 from rawbot.wecom.query import CallbackQuery, decode_query
 from rawbot.wecom.sealing import Seal, unseal
@@ -224,7 +225,12 @@ class WeComEndpoint(Endpoint):
         attachments = self._attachments(message, seal.key, now)
         in_flight = self.streams.in_flight(message.sender)
         # by position, in the order of the fields: 0.4 µs less than by name
-        event = Event(MESSAGE, PLATFORM, _chat(message), message.sender, text, stream, message, attachments, in_flight)
+        event = Event(
+            MESSAGE, PLATFORM, _chat(message), message.sender, text, stream, message, attachments, in_flight,
+            message.msgid, message.aibotid, message.chatid,
+        )  # fmt: skip
+        if message.quote is not None:
+            event.quoted = text_of(message.quote)
         if not self._first_hold and not self.streams.feedback:  # then it says that it waits, whatever came
             frame = stream.frame(message.msgid, first=True)
             return Answer(seal.first_response(frame, now, self.streams.coming_frames), event)
@@ -261,6 +267,9 @@ class WeComEndpoint(Endpoint):
             text="",
             reply=reply,
             message=message,
+            message_id=message.msgid,
+            bot=message.aibotid,
+            group=message.chatid,
         )
         if not reply.answerable or self._draining:
             reply.close()

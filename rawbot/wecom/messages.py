@@ -113,7 +113,7 @@ class UserMessage(Incoming):
     @property
     def text(self) -> str:
         """The words of it: typed or spoken; the parts of a mixed message on lines of their own."""
-        return _text_of(self.content)
+        return text_of(self.content)
 
 
 @dataclass(slots=True, repr=False)
@@ -338,11 +338,12 @@ def _selected(body: Json) -> dict[str, list[str]]:
     return selected
 
 
-def _text_of(content: Content) -> str:
+def text_of(content: Content) -> str:
+    """Return the words of a content: typed or spoken; the parts of a mixed one on lines of their own."""
     if isinstance(content, _WORDS):
         return content.content
     if isinstance(content, Mixed):
-        return "\n".join(filter(None, map(_text_of, content.items)))
+        return "\n".join(filter(None, map(text_of, content.items)))
     return ""
 
 

@@ -42,7 +42,6 @@ from rawbot.wecom.texts import WeComTexts
 SHORT = TEXT_LIMIT // 4
 """Characters that fit into a bubble whatever they are: no character has more than four bytes."""
 
-
 _FINISHED = "this reply is finished"
 _NOTHING = Enclosures()
 """What most replies enclose; never written to."""
@@ -175,6 +174,15 @@ class Stream:
     def cancel(self, reason: CancelReason) -> None:
         """End the reply because the handler was stopped, or never started; the user is told why."""
         self._close(getattr(self._owner.texts, reason))
+
+    def follow_up(self, text: str) -> None:
+        """Say something more when the reply is finished, by response_url: that carries one message in all.
+
+        Raises `StateError` where there is none, or it has carried one.
+        """
+        if self.phase is not CLOSED or not self._owner.deliveries.can_post(self._response_url):
+            raise StateError("no response_url can carry one more message, or the reply is not finished yet")
+        self._deliver(clean(text))
 
     # The platform's side
 
@@ -388,4 +396,5 @@ class Stream:
 
     def _post(self, body: bytes) -> None:
         after = "" if self.settled else self.id
-        self._owner.deliveries.post(self._response_url, body, expires_at=self._expires_at, after=after)
+        url, self._response_url = self._response_url, ""  # it is good for one
+        self._owner.deliveries.post(url, body, expires_at=self._expires_at, after=after)

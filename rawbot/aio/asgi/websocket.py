@@ -10,7 +10,7 @@ waits in a queue that is bounded. A peer that goes on not reading is given up.
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from rawbot.aio.asgi.messages import (
@@ -90,7 +90,7 @@ class HostedWebSocket:
     ) -> None:
         self._engine = engine
         self._channel = upgrade.channel
-        self._max_size = upgrade.max_size or engine.websocket.max_size
+        self._max_size = engine.websocket.max_size if upgrade.max_size is None else upgrade.max_size
         self._dispatch = dispatch
         self._address = address
         self._wake = wake
@@ -211,18 +211,28 @@ class HostedWebSocket:
             step(*arguments)
             if self._phase is not Phase.OPEN:
                 return
-            for message in () if channel.patient and self._held else channel.to_send():
-                self._send(message)
-                if self._phase is not Phase.OPEN:
-                    return  # that was one too many
-                if channel.patient and self._queue_size >= WRITE_SIZE:
-                    break
-            if channel.closing is not None:
+            if channel.patient and self._full:
+                return
+            if self._take(channel.to_send()) and channel.closing is not None:
                 self._close(*channel.closing)
         except Exception as error:  # noqa: BLE001 - a channel of somebody else's may raise anything
             told = StateError(type(error).__name__)  # in place of the text, which may quote a message
             self._engine.note_failure("a channel failed", told.with_traceback(error.__traceback__))
             self._end(FAILED, "internal error")
+
+    @property
+    def _full(self) -> bool:
+        """Whether a patient channel is to keep what it has: the host has a message, or enough waits for it."""
+        return self._held or self._queue_size >= WRITE_SIZE
+
+    def _take(self, messages: Iterable[bytes | str]) -> bool:
+        """Let messages go out, of a patient channel no more than enough; tell whether those were all."""
+        patient = self._channel.patient
+        for message in messages:
+            self._send(message)
+            if self._phase is not Phase.OPEN or (patient and self._full):
+                return False  # that was one too many, or enough
+        return True
 
     def _send(self, message: bytes | str) -> None:
         """Let a message go out. When too much waits for a host that waits for the peer, nothing will: 1013.

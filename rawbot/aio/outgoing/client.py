@@ -70,6 +70,7 @@ not worth the trip, more would hold up the loop."""
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _OK = 200
 _OUR_HEADERS = ((b"accept-encoding", b"identity"), (b"user-agent", b"rawbot"))
+"""What is said unless the request says it otherwise."""
 
 
 class _UnreachableError(FetchError):
@@ -204,7 +205,9 @@ class Client:
         import httpcore  # noqa: PLC0415 - is loaded by now
 
         url = httpcore.URL(scheme=place.scheme, host=place.host, port=place.port, target=place.target)
-        fields = [(b"host", place.authority.encode()), *_OUR_HEADERS, *headers]
+        given = {name.lower() for name, _ in headers}
+        ours = [field for field in _OUR_HEADERS if field[0] not in given]
+        fields = [(b"host", place.authority.encode()), *ours, *headers]
         timeouts = {"timeout": self._timeouts}
         try:
             async with pool.stream(method, url, headers=fields, content=body, extensions=timeouts) as response:

@@ -2,26 +2,30 @@
 
 Engine room. The first try comes at once, the next ones after the dial's interval, for as long as the app runs; a new
 connection is opened only when the old one is closed wholly, since peers refuse a second one of the same name. From the
-handshake on it is a `WebSocketProtocol` as those that others open, with its pings and its bounds.
+handshake on it is a `WebSocketProtocol` as those that others open, with its pings and its bounds. Of a URL no log line
+holds more than host and port.
 """
 
 import asyncio
 import logging
+import math
 import os
 import ssl
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol, cast
-from urllib.parse import SplitResult, urlsplit
+from functools import partial
+from typing import NamedTuple, Protocol, cast
 
 from rawbot.aio.doors import Dispatch
 from rawbot.aio.host import Connection, Host
-from rawbot.aio.outgoing.policy import ANYWHERE
+from rawbot.aio.outgoing.policy import ANYWHERE, Place
 from rawbot.aio.watching.quiet import Quiet
 from rawbot.aio.websocket import WebSocketProtocol
-from rawbot.errors import FetchError, ProtocolError
-from rawbot.exchange import Dial
+from rawbot.errors import ConfigError, FetchError, ProtocolError, RawbotError, StateError
+from rawbot.exchange import Channel, Dial
 from rawbot.http.answers import AnswerHead, AnswerReader
-from rawbot.websocket.handshake import NONCE_SIZE, check_answer, encode_request
+from rawbot.websocket.connection import NO_CLOSE
+from rawbot.websocket.handshake import NONCE_SIZE, Handshake, check_answer, encode_request, require
 
 log = logging.getLogger("rawbot")
 
@@ -31,14 +35,27 @@ WITHIN = 10.0
 HAPPY_EYEBALLS = 0.25
 """Seconds before the next address of a name is tried beside the one before (RFC 8305, section 5)."""
 
-_SECURE = {"ws": False, "wss": True}
+_SCHEMES = {"ws": "http", "wss": "https"}
+_PORTS = {"http": 80, "https": 443}
 
 
 class Owner(Host, Protocol):
     """What a dialler needs of the engine."""
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that it runs on."""
+
     def take_in(self, connection: Connection) -> None:
         """Take in a connection that we have opened."""
+
+
+class Line(NamedTuple):
+    """A dial, where it leads, and who hears its channel's events."""
+
+    dial: Dial
+    place: Place
+    dispatch: Dispatch
 
 
 class Dialing:
@@ -47,54 +64,70 @@ class Dialing:
     def __init__(self, owner: Owner, *, within: float = WITHIN) -> None:
         self._owner = owner
         self._within = within
-        self._dials: list[tuple[Dial, Dispatch]] = []
+        self._lines: list[Line] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._told = Quiet()
 
     def add(self, dial: Dial, dispatch: Dispatch) -> None:
-        """Keep this one open once `start` is called; its channel's events go to `dispatch`."""
-        self._dials.append((dial, dispatch))
+        """Keep this one open once `start` is called; its channel's events go to `dispatch`.
+
+        Raises `ConfigError` for a dial that no try can open.
+        """
+        require("a WebSocket")
+        if not 0 < dial.interval < math.inf:
+            raise ConfigError("the interval of a dial must be finite and more than 0")
+        self._lines.append(Line(dial, _locate(dial.url), dispatch))
 
     def start(self) -> None:
         """Open all of them."""
-        loop = asyncio.get_running_loop() if self._dials else None
-        self._tasks = [loop.create_task(self._keep_open(*entry)) for entry in self._dials if loop is not None]
+        self._tasks = [self._owner.loop.create_task(self._keep_open(line)) for line in self._lines]
 
     def stop(self) -> None:
         """Open none any more; those that are open stay so till the engine closes its connections."""
         for task in self._tasks:
             task.cancel()
 
-    close = stop
+    async def aclose(self) -> None:
+        """Open none any more, and let go of those that were being opened."""
+        self.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _keep_open(self, dial: Dial, dispatch: Dispatch) -> None:
-        host = urlsplit(dial.url).netloc.rpartition("@")[2]
+    def tick(self, now: float) -> None:
+        """Tell how many failures were not told of one by one."""
+        if held_back := self._told.summary(now):
+            log.warning("WebSockets could not be opened, or have ended, %d more times", held_back)
+
+    async def _keep_open(self, line: Line) -> None:
         while True:
+            fault: Exception | None = None
             try:
                 async with asyncio.timeout(self._within):
-                    protocol = await self._open(dial, dispatch)
+                    protocol = await self._open(line)
             except TimeoutError:
-                self._tell(host, dial, "it did not answer in time")
-            except (OSError, FetchError, ProtocolError) as error:
-                self._tell(host, dial, getattr(error, "strerror", None) or str(error))
-            except Exception:
-                log.exception("a WebSocket to %s could not be opened", host)
+                reason = "it did not answer in time"
+            except (OSError, RawbotError) as error:
+                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            except Exception as error:  # noqa: BLE001 - a dial of somebody else's may raise anything
+                reason = "it could not be opened"
+                fault = StateError(type(error).__name__)  # in place of the text, which may quote the URL
+                fault = fault.with_traceback(error.__traceback__)
             else:
-                log.info("a WebSocket to %s is open", host)
+                log.info("a WebSocket to %s is open", line.place.authority)
                 await protocol.ended.wait()
-                log.info("the WebSocket to %s has ended; it is opened again in %g s", host, dial.interval)
-            await asyncio.sleep(dial.interval)
+                reason = protocol.reason
+            self._tell(line, reason, fault)
+            await asyncio.sleep(line.dial.interval)
 
-    def _tell(self, host: str, dial: Dial, reason: str) -> None:
-        if self._told.admit(self._owner.time()):
-            log.warning("no WebSocket to %s: %s; the next try is in %g s", host, reason, dial.interval)
+    def _tell(self, line: Line, reason: str, fault: Exception | None) -> None:
+        if self._told.admit(self._owner.now()):
+            text = "no WebSocket to %s: %s; the next try is in %g s"
+            log.warning(text, line.place.authority, reason, line.dial.interval, exc_info=fault)
 
-    async def _open(self, dial: Dial, dispatch: Dispatch) -> "DialledWebSocket":
-        """Connect, shake hands and let the channel begin. Raises OSError, `FetchError` or `ProtocolError`."""
-        owner, parts = self._owner, _split(dial.url)
-        settings = owner.websocket if dial.max_size is None else replace(owner.websocket, max_size=dial.max_size)
+    async def _open(self, line: Line) -> "DialledWebSocket":
+        """Connect, shake hands and let the channel begin. Raises OSError, `RawbotError`, and what the dial raises."""
+        dial, place, websocket = line.dial, line.place, self._owner.websocket
+        settings = websocket if dial.max_size is None else replace(websocket, max_size=dial.max_size)
         nonce = os.urandom(NONCE_SIZE)
-        place = ANYWHERE.locate(dial.url.replace("ws", "http", 1))
         request = encode_request(
             place.authority,
             place.target.decode("ascii"),
@@ -103,80 +136,110 @@ class Dialing:
             subprotocols=dial.subprotocols,
             headers=dial.headers,
         )
-        transport, greeter = await _connect(parts, place.host, place.port)
+
+        def agree(head: AnswerHead) -> DialledWebSocket:
+            now, offered = self._owner.time(), dial.subprotocols
+            handshake = check_answer(nonce, head.status, head.headers, settings, now, subprotocols=offered)
+            return DialledWebSocket(self._owner, dial.open(), handshake, line.dispatch, address=place.authority)
+
+        transport, greeter = await _connect(place, partial(_Greeter, agree))
         try:
             transport.write(request)
-            head = await greeter.head
-            handshake = check_answer(
-                nonce, head.status, head.headers, settings, owner.time(), subprotocols=dial.subprotocols
-            )
+            return await greeter.successor
         except BaseException:
             transport.abort()
             raise
-        protocol = DialledWebSocket(owner, dial.open(), handshake, dispatch)
-        owner.take_in(protocol)
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        if head.rest:
-            protocol.data_received(head.rest)
-        transport.resume_reading()
-        return protocol
 
 
 class DialledWebSocket(WebSocketProtocol):
     """A WebSocket that we have opened, and whose end is waited for."""
 
-    __slots__ = ("ended",)
+    __slots__ = ("_owner", "ended")
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type] # they are passed on as they are
+    def __init__(
+        self, owner: Owner, channel: Channel, handshake: Handshake, dispatch: Dispatch, *, address: str
+    ) -> None:
+        super().__init__(owner, channel, handshake, dispatch, address=address)
+        self._owner = owner
         self.ended = asyncio.Event()
+        """Set when the channel has been told of the end."""
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let the next one be opened."""
-        super().connection_lost(exc)
-        self.ended.set()
+    @property
+    def reason(self) -> str:
+        """How it came to its end, in words."""
+        error, code = self._connection.error, self._connection.close_code
+        if error is not None:
+            return str(error)
+        return "the connection broke off" if code == NO_CLOSE else f"it was closed with {code}"
+
+    def take_over(self, transport: asyncio.Transport, rest: bytes) -> None:
+        """Begin, with what came behind the head of the answer."""
+        self._owner.take_in(self)
+        transport.set_protocol(self)
+        self.connection_made(transport)
+        if rest:
+            self.data_received(rest)
+
+    def _conclude(self) -> None:
+        try:
+            super()._conclude()
+        finally:
+            self.ended.set()
+
+    def _note(self, error: ProtocolError) -> None:
+        """Note nothing: it is no request that is refused here, and whoever waits for the end tells the reason."""
 
 
 class _Greeter(asyncio.Protocol):
-    """Waits for the head of the server's answer, and reads nothing beyond the piece that it ends in."""
+    """Reads the head of the server's answer.
 
-    def __init__(self) -> None:
-        self.head: asyncio.Future[AnswerHead] = asyncio.get_running_loop().create_future()
+    The successor takes over in that very call: else an end that the transport tells of just then was told to nobody.
+    """
+
+    def __init__(self, agree: Callable[[AnswerHead], DialledWebSocket]) -> None:
+        self.successor: asyncio.Future[DialledWebSocket] = asyncio.get_running_loop().create_future()
+        self._agree = agree
         self._reader = AnswerReader()
-        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self.head.done():
+        if self.successor.done():
             return
         try:
             head = self._reader.receive_data(data)
-        except ProtocolError as error:
-            self.head.set_exception(error)
-            return
-        if head is not None and self._transport is not None:
-            self._transport.pause_reading()  # what comes next is for the protocol that follows
-            self.head.set_result(head)
+            if head is not None:
+                successor = self._agree(head)
+                successor.take_over(self._transport, head.rest)
+                self.successor.set_result(successor)
+        except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
+            self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - why it broke changes nothing
-        if not self.head.done():
-            self.head.set_exception(ProtocolError("it closed the connection without an answer"))
-            self.head.exception()  # looked at, should nobody wait for it any more
+        self._fail(ProtocolError("it closed the connection without an answer"))
+
+    def _fail(self, error: Exception) -> None:
+        if not self.successor.done():
+            self.successor.set_exception(error)
+            self.successor.exception()  # looked at, should nobody wait for it any more
 
 
-async def _connect(parts: SplitResult, host: str, port: int | None) -> tuple[asyncio.Transport, _Greeter]:
-    secure = _SECURE[parts.scheme]
-    context = await asyncio.to_thread(ssl.create_default_context) if secure else None  # it reads 300 KB of certificates
-    return await asyncio.get_running_loop().create_connection(
-        _Greeter, host, port or (443 if secure else 80), ssl=context, happy_eyeballs_delay=HAPPY_EYEBALLS
-    )
+async def _connect(place: Place, make: Callable[[], _Greeter]) -> tuple[asyncio.Transport, _Greeter]:
+    loop, context = asyncio.get_running_loop(), None
+    if place.scheme == "https":
+        context = await asyncio.to_thread(ssl.create_default_context)  # it reads 300 KB of certificates
+    connect = partial(loop.create_connection, make, place.host, place.port or _PORTS[place.scheme], ssl=context)
+    if isinstance(loop, asyncio.BaseEventLoop):  # uvloop tries one address after the other
+        connect = partial(connect, happy_eyeballs_delay=HAPPY_EYEBALLS)
+    return await connect()
 
 
-def _split(url: str) -> SplitResult:
-    parts = urlsplit(url)
-    if parts.scheme not in _SECURE:
-        raise ProtocolError("its URL does not begin with ws:// or wss://")
-    return parts
+def _locate(url: str) -> Place:
+    scheme, _, rest = url.partition(":")
+    if scheme.lower() not in _SCHEMES:
+        raise ConfigError("the URL of a WebSocket begins with ws:// or wss://")
+    try:
+        return ANYWHERE.locate(f"{_SCHEMES[scheme.lower()]}:{rest}")
+    except FetchError as error:
+        raise ConfigError(f"a WebSocket cannot be opened: {error}") from None

@@ -50,6 +50,11 @@ class Outgoing:
         """Count what waits to be sent."""
         return sum(source.waiting() for source in self._sending)
 
+    def tick(self, now: float) -> None:
+        """Tell how many failures were not told of one by one."""
+        if held_back := self._told.summary(now):
+            log.warning("outgoing requests have failed, or were lost, %d more times", held_back)
+
     async def finish(self, seconds: float) -> None:
         """Let what is being sent arrive, for so long at most."""
         deadline = self._loop.time() + seconds
@@ -84,12 +89,10 @@ class Outgoing:
         try:
             client = self._own_client if source.trusted else self._client
             response = await client.send(request, time())
-        except RawbotError as error:
-            if self._told.admit(time()):
-                log.warning("an outgoing request failed: %s", error)
-            response = Response(504)  # it may have arrived, so it is not tried again
         except Exception as error:  # noqa: BLE001 - the source must hear of it whatever it was
-            log.error("an outgoing request failed: %s", type(error).__name__)  # noqa: TRY400 - texts may hold the URL
-            response = Response(504)
+            if self._told.admit(time()):
+                told = error if isinstance(error, RawbotError) else type(error).__name__  # other texts may hold the URL
+                log.warning("an outgoing request failed: %s", told)
+            response = Response(504)  # it may have arrived, so it is not tried again
         if not source.receive(request, response, time()) and self._told.admit(time()):
             log.error("what was to be sent is lost: %s", "no answer" if response is None else response.status)
