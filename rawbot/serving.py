@@ -103,10 +103,11 @@ def _folders(target: str) -> list[str]:
 
 def demand_stateless(app: App) -> None:
     """Raise `ConfigError` for an app that several processes cannot serve, since requests must come to the right one."""
-    paths = [route.path for route in app.routes if route.endpoint.keeps_state]
-    if paths:
+    names = [route.path for route in app.routes if route.endpoint.keeps_state]
+    names += [repr(service) for service, _ in app.services if service.keeps_state]
+    if names:
         raise ConfigError(
-            f"{', '.join(paths)} keeps its conversations in one process, and a request may come to any worker; "
+            f"{', '.join(names)} keeps its conversations in one process, and a request may come to any worker; "
             "serve it with --workers 1"
         )
 

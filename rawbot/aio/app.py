@@ -63,7 +63,8 @@ class App:
             limits, timeouts, capacity, websocket=websocket, observers=observers, hosts=hosts, fast_path=fast_path
         )
         self.routes = Routes()
-        self._services: list[tuple[Service, Handlers | None]] = []
+        self.services: list[tuple[Service, Handlers | None]] = []
+        """What was attached, and for whom."""
         self._bot = bot
         self._outgoing = outgoing or OutgoingPolicy()
         self._engine: Engine | None = None
@@ -81,7 +82,7 @@ class App:
         """
         if self.running is not None:
             raise StateError("this app runs already; add its endpoints before it is served")
-        if any(service is endpoint for service, _ in self._services):
+        if any(service is endpoint for service, _ in self.services):
             raise ConfigError("this endpoint takes part already, as a service without a path")
         self.routes.add(path, endpoint, endpoint.handlers or bot or self._bot, max_body_size=max_body_size)
 
@@ -93,13 +94,13 @@ class App:
         """
         if self.running is not None:
             raise StateError("this app runs already; attach its services before it is served")
-        taking_part = [*(other for other, _ in self._services), *(route.endpoint for route in self.routes)]
+        taking_part = [*(other for other, _ in self.services), *(route.endpoint for route in self.routes)]
         if any(service is other for other in taking_part):
             raise ConfigError("this service takes part already")
         handlers = service.handlers or bot or self._bot
         if handlers is None and service.needs_bot:
             raise ConfigError("no bot for this service: give one to App or to attach")
-        self._services.append((service, handlers))
+        self.services.append((service, handlers))
 
     def on_startup(self, hook: H) -> H:
         """Call this before the first request is taken, in the order of registration (decorator).
@@ -178,7 +179,7 @@ class App:
             self.routes,
             Client(policy=self._outgoing),
             self.settings,
-            services=self._services,
+            services=self.services,
             own_client=Client(policy=ANYWHERE, max_response=MAX_OWN_RESPONSE, keep_alive=OWN_KEEP_ALIVE),
         )
         self._ended = False

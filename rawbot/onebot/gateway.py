@@ -45,6 +45,7 @@ class Gateway(Service):
     """
 
     hears = True
+    keeps_state = True  # an answer must reach the process that holds the reply
 
     def __init__(
         self,

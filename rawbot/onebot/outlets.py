@@ -42,6 +42,8 @@ class ReverseWebSocket(Dial):
 class Outlets(Service):
     """All connections that one implementation opens. Raises `MissingExtraError` where a library for them is missing."""
 
+    keeps_state = True  # applications know one connection from each bot
+
     def __init__(self, implementation: Implementation, connections: Iterable[HTTPWebhook | WebSocketReverse]) -> None:
         self.implementation = implementation
         self.handlers = implementation.handlers

@@ -121,6 +121,7 @@ class Uploads:
             return done  # two finished at once
         if found != sha256:
             raise ActionError(FILE_MISMATCH, "the file received has another sha256")
+        self._find(upload_id, now)
         self._open.pop(upload_id)
         file = StoredFile(self._table.new_id(), upload.name, upload.blob, sha256)
         self._table.settle(file, now)

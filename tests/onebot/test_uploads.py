@@ -418,6 +418,30 @@ def test_an_upload_that_expires_while_it_is_hashed_is_gone():
     with_slow_store(scenario)
 
 
+@pytest.mark.parametrize("ticks", [True, False])
+def test_a_hash_that_was_right_too_late_makes_no_file(ticks: bool, monkeypatch: pytest.MonkeyPatch):  # noqa: FBT001 - a parameter of the table
+    async def digest(blob: SlowBlob) -> str:  # its thread had the file open before it was discarded
+        async with blob.turn:
+            return WHAT
+
+    async def scenario(desk: Desk, upload_id: str, blob: SlowBlob) -> None:
+        await desk.uploads.transfer(upload_id, 0, b"What")
+        async with blob.turn:
+            (task,) = await start(desk.uploads.finish(upload_id, WHAT))
+            desk.now += TIMEOUT
+            if ticks:
+                desk.tick()
+        with pytest.raises(ActionError) as caught:
+            await task
+        assert caught.value.retcode == FILE_NOT_FOUND
+        desk.tick()
+        assert desk.figure("onebot_file_bytes_reserved") == desk.figure("onebot_files_held") == 0
+        assert desk.store.held == []
+
+    monkeypatch.setattr(SlowBlob, "digest", digest)
+    with_slow_store(scenario)
+
+
 def test_uploads_that_are_just_being_prepared_are_counted():
     async def main() -> None:
         desk = Desk(SlowStore())
