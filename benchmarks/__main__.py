@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 
-from benchmarks import abuse, callback, crypto, flat, plot, wecom
+from benchmarks import abuse, callback, crypto, flat, onebot, plot, wecom
 from benchmarks.arguments import Options, parse, parse_plot
 from benchmarks.bounds import judge_callback, judge_crypto
 from benchmarks.measuring import Failed, Progress
@@ -20,7 +20,7 @@ from benchmarks.record import (
     encode_record,
     read_records,
 )
-from benchmarks.report import report
+from benchmarks.report import report, report_stages
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""
@@ -55,10 +55,17 @@ def _alone(module: ModuleType, summary: str, judge: Judge = _own_faults) -> Benc
 
 def _race(scenario: str, options: Options, rounds: int, seconds: float, progress: Progress) -> Result:
     run = wecom.race(
-        scenario, options.chosen, connections=options.connections, rounds=rounds, seconds=seconds,
-        generator=options.generator, progress=progress,
+        scenario, options.chosen["wecom"], connections=options.connections or wecom.CONNECTIONS, rounds=rounds,
+        seconds=seconds, generator=options.generator, progress=progress,
     )  # fmt: skip
     return report(run, rounds=rounds, earlier=options.earlier.get(scenario))
+
+
+def _race_onebot(options: Options, rounds: int, seconds: float, progress: Progress) -> Result:
+    connections = options.connections or onebot.CONNECTIONS
+    chosen = options.chosen["onebot"]
+    runs = onebot.race(chosen, connections=connections, rounds=rounds, seconds=seconds, progress=progress)
+    return report_stages("onebot", runs, rounds=rounds)
 
 
 def _among_peers(scenario: str, summary: str) -> Benchmark:
@@ -70,6 +77,13 @@ BENCHMARKS: dict[str, Benchmark] = {
     "callback": _alone(callback, "one connection in memory, beside h11 alone", judge_callback),
     "wecom-new": _among_peers("wecom-new", "servers over sockets, beside peers and limits: new messages"),
     "wecom-poll": _among_peers("wecom-poll", "the same: polls of open streams"),
+    "onebot": Benchmark(
+        "actions of OneBot 12 over HTTP and WebSocket, beside pylibob and aiohttp",
+        onebot.ROUNDS,
+        onebot.SECONDS,
+        _race_onebot,
+        _own_faults,
+    ),
     "flat": _alone(flat, "200,000 streams and 10,000 connections: CPU, pauses, memory"),
     "abuse": _alone(abuse, "everything that clients do wrong, beside normal traffic"),
 }

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import plot
-from benchmarks.contenders import Chosen, Interpreters, choose
+from benchmarks.contenders import Chosen, Interpreters, choose_for
 from benchmarks.generators import GENERATORS
-from benchmarks.peers import PEERS
+from benchmarks.peers import BY_PLATFORM, Platform
 from benchmarks.record import Record, read_records
-from benchmarks.wecom import CONNECTIONS
 
+_PEERS = tuple(dict.fromkeys(name for peers in BY_PLATFORM.values() for name in peers))
 _MOST_CONNECTIONS = 1000
 _EPILOG = """
 examples:
   python -m benchmarks wecom-new --peers aiohttp,granian+cached --connections 64
   python -m benchmarks wecom-new --python python3.13 --json today.jsonl --plot plots
   python -m benchmarks wecom-poll --compare yesterday.jsonl
+  python -m benchmarks onebot --interpreter pylibob=/opt/pylibob/bin/python
   python -m benchmarks plot today.jsonl --to plots
 """
 
@@ -32,8 +33,9 @@ class Options:
     rounds: int | None
     seconds: float | None
     json: Path | None
-    connections: tuple[int, ...]
-    chosen: Chosen
+    connections: tuple[int, ...] | None
+    """None is what each benchmark has."""
+    chosen: Mapping[Platform, Chosen]
     generator: str
     plots: Path | None
     earlier: Mapping[str, Record]
@@ -48,13 +50,15 @@ def parse(arguments: Sequence[str] | None, summaries: Mapping[str, str]) -> Opti
         parser.error("--rounds must be at least 1")
     if said.seconds is not None and not 0 < said.seconds < float("inf"):
         parser.error("--seconds must be above 0")
+    if said.generator == "wrk" and said.benchmark == "onebot":
+        parser.error("onebot has the built-in generator alone: wrk speaks no WebSocket")
     if said.generator == "wrk" and not shutil.which("wrk"):
         parser.error("wrk is not installed: apt-get install wrk, or --generator builtin")
     try:
         if said.plot is not None:
             plot.require()
         earlier = {record.benchmark: record for record in read_records(said.compare)} if said.compare else {}
-        chosen = choose(said.peers, Interpreters(said.python, dict(said.interpreter)))
+        chosen = choose_for(_platforms(said.benchmark), said.peers, Interpreters(said.python, dict(said.interpreter)))
     except ValueError as error:
         parser.error(str(error))
     return Options(
@@ -93,14 +97,20 @@ def _make_parser(summaries: Mapping[str, str]) -> argparse.ArgumentParser:
         "--seconds", type=float, metavar="S", help="what one benchmark measures for, all rounds together"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="append one JSON line per benchmark to this file")
-    group = parser.add_argument_group("servers over sockets (wecom-new, wecom-poll)")
+    _add_servers(parser)
+    return parser
+
+
+def _add_servers(parser: argparse.ArgumentParser) -> None:
+    known = (f"for {platform} {', '.join(peers)}" for platform, peers in BY_PLATFORM.items())
+    group = parser.add_argument_group("servers over sockets (wecom-new, wecom-poll, onebot)")
     group.add_argument(
-        "--connections", type=_connections, default=CONNECTIONS, metavar="N,…", help="kept connections (default: 1,64)"
+        "--connections", type=_connections, metavar="N,…", help="at a time (default: 1,64; for onebot 1,16,64)"
     )
     group.add_argument(
         "--peers", type=_names, metavar="NAME,…",
         help="who takes part beside rawbot and the constant answer; NAME+uvloop, NAME+cached for a part of it; "
-        f"all when left out: {', '.join(PEERS)}",
+        f"all when left out: {'; '.join(known)}",
     )  # fmt: skip
     group.add_argument("--python", action="append", default=[], metavar="EXE", help="run rawbot by this Python as well")
     group.add_argument(
@@ -112,11 +122,20 @@ def _make_parser(summaries: Mapping[str, str]) -> argparse.ArgumentParser:
         help="run a peer by another Python",
     )
     group.add_argument(
-        "--generator", choices=GENERATORS, default=GENERATORS[0], help="what makes the load (default: builtin)"
+        "--generator", choices=GENERATORS, default=GENERATORS[0],
+        help="what makes the load (default: builtin; onebot has no other)",
+    )  # fmt: skip
+    group.add_argument("--plot", type=Path, metavar="DIR", help="draw what was found for WeCom, as SVG and PNG")
+    group.add_argument(
+        "--compare", type=Path, metavar="FILE", help="tell what has changed for WeCom since the last record in it"
     )
-    group.add_argument("--plot", type=Path, metavar="DIR", help="draw what was found, as SVG and PNG")
-    group.add_argument("--compare", type=Path, metavar="FILE", help="tell what has changed since the last record in it")
-    return parser
+
+
+def _platforms(benchmark: str | None) -> tuple[Platform, ...]:
+    """Return whose servers a benchmark is about; all take part when all are run."""
+    if benchmark is None:
+        return tuple(BY_PLATFORM)
+    return ("onebot",) if benchmark == "onebot" else ("wecom",)
 
 
 def _connections(text: str) -> tuple[int, ...]:
@@ -133,6 +152,6 @@ def _names(text: str) -> list[str]:
 
 def _pair(text: str) -> tuple[str, str]:
     name, _, path = text.partition("=")
-    if name not in PEERS or not path:
-        raise argparse.ArgumentTypeError(f"NAME=EXE, where NAME is one of {', '.join(PEERS)}")
+    if name not in _PEERS or not path:
+        raise argparse.ArgumentTypeError(f"NAME=EXE, where NAME is one of {', '.join(_PEERS)}")
     return name, path

@@ -1,7 +1,7 @@
 """What must hold, judged in the run that measured it: a bound that is missed makes the exit status 1.
 
-A peer is judged as its users have it, with an AES object per message; what the same ratio is beside cached ciphers is
-told with it.
+A peer is judged as its users have it, with an AES object per message, but without an access log; what the same ratio is
+beside cached ciphers, or with the log that a peer writes by itself, is told with it.
 """
 
 from dataclasses import dataclass
@@ -46,6 +46,8 @@ BOUNDS = (
     Bound("wecom-new", "rawbot", "constant", 6.0),
     Bound("wecom-new", "rawbot+uvloop", COMPILED, 0.45),
     Bound("wecom-poll", "rawbot", COMPILED, 0.5),
+    Bound("onebot-http", "rawbot", "pylibob", 0.333),
+    Bound("onebot-ws", "rawbot", "pylibob", 0.333),
 )
 
 
@@ -56,6 +58,7 @@ class Verdict(NamedTuple):
     met: bool | None
     ratio: Series | None
     text: str
+    """What was found, to stand behind a title."""
 
 
 def judge(scenario: str, tables: Tables) -> list[Verdict]:
@@ -80,12 +83,12 @@ def judge_crypto(result: Result) -> tuple[str, ...]:
 def _judge(bound: Bound, table: Table) -> Verdict:
     ours, theirs = table.get(bound.ours), _find(bound, table, _FRESH)
     if ours is None or theirs is None:
-        return Verdict(bound, None, None, f"{bound.title:44} at most {bound.most:<5} not judged: not all took part")
+        return Verdict(bound, None, None, f"at most {bound.most:<5} not judged: not all took part")
     ratio = ours.cpu / theirs.cpu
     met = ratio.median <= bound.most
-    told = f"{bound.title:44} at most {bound.most:<5} {'met' if met else 'missed':8}{ratio.format():20}"
-    with_cached = _find(bound, table, ("cached",))
-    beside = f"; {(ours.cpu / with_cached.cpu).median:.2f} of {with_cached.name}" if with_cached else ""
+    told = f"at most {bound.most:<5} {'met' if met else 'missed':8}{ratio.format():20}"
+    other = _find(bound, table, ("cached",)) or table.get(f"{bound.theirs}-run")
+    beside = f"; {(ours.cpu / other.cpu).median:.2f} of {other.name}" if other else ""
     return Verdict(bound, met, ratio, f"{told}of {theirs.name}{beside}")
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import orjson
 
-from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import BY_PLATFORM, PEERS, Peer, Platform
 
 OURS, LIMIT = "rawbot", "constant"
 """Who all others are compared with, and whom a record of another day is compared by: both always take part."""
@@ -68,7 +68,8 @@ class Contender:
     def command(self, port: int) -> list[str]:
         """Return what starts it on a port of the loopback."""
         command = [self.interpreter.path, "-m", "benchmarks.peers", self.peer.name, str(port), "--loop", self.loop]
-        return command + (["--ciphers", self.ciphers] if self.ciphers in ("fresh", "cached") else [])
+        command += ["--ciphers", self.ciphers] if self.ciphers in ("fresh", "cached") else []
+        return command + (["--platform", self.peer.platform] if self.peer.platform != "wecom" else [])
 
     @property
     def versions(self) -> dict[str, str]:
@@ -86,7 +87,10 @@ class Chosen(NamedTuple):
 
 
 class Interpreters(NamedTuple):
-    """Which Python runs what. `ours`: those that run rawbot once more; `theirs`: by name of the peer."""
+    """Which Python runs what.
+
+    `ours`: those that run rawbot once more; `theirs`: by the name of a peer, or by what stands in it before a hyphen.
+    """
 
     ours: Sequence[str] = ()
     theirs: Mapping[str, str] = {}
@@ -98,16 +102,37 @@ def choose(wanted: Sequence[str] | None, interpreters: Interpreters, peers: Mapp
     Raises `ValueError` for a name that is none.
     """
     for name in wanted or ():
-        _refuse_unknown(name, peers)
+        if fault := _find_fault(name, peers):
+            raise ValueError(fault)
     own = ask_interpreter(sys.executable, peers.values())
     chosen = Chosen([], [])
     for name, peer in peers.items():
-        path = interpreters.theirs.get(name)
+        path = interpreters.theirs.get(name) or interpreters.theirs.get(name.partition("-")[0])
         _enter(chosen, peer, own if path is None else ask_interpreter(path, [peer]), wanted)
     for path in interpreters.ours:
         interpreter = ask_interpreter(path, [peers[OURS]])
         _enter(chosen, peers[OURS], interpreter, None, "@" + ".".join(interpreter.python.split(".")[:2]))
     return chosen
+
+
+def choose_for(
+    platforms: Sequence[Platform], wanted: Sequence[str] | None, interpreters: Interpreters
+) -> dict[Platform, Chosen]:
+    """Return the contenders of each of these platforms, by names that need not be known for all of them.
+
+    Raises `ValueError` for a name that is none on any.
+    """
+    tables = {platform: BY_PLATFORM[platform] for platform in platforms}
+    for name in wanted or ():
+        faults = [_find_fault(name, peers) for peers in tables.values()]
+        if all(faults):
+            raise ValueError(faults[0])
+    return {
+        platform: choose(
+            None if wanted is None else [name for name in wanted if not _find_fault(name, peers)], interpreters, peers
+        )
+        for platform, peers in tables.items()
+    }
 
 
 def ask_interpreter(path: str, peers: Iterator[Peer] | Sequence[Peer]) -> Interpreter:
@@ -157,16 +182,21 @@ def _is_wanted(peer: Peer, loop: str, ciphers: str, wanted: Sequence[str] | None
     return any(name == peer.name and {*qualities} <= {loop, ciphers} for name, *qualities in asked)
 
 
-def _refuse_unknown(wanted: str, peers: Mapping[str, Peer]) -> None:
+def _find_fault(wanted: str, peers: Mapping[str, Peer]) -> str | None:
+    """Return what is wrong with a name, if something is."""
     name, *qualities = wanted.split("+")
     if name not in peers:
-        raise ValueError(f"there is no peer {name!r}; there are {', '.join(peers)}")
+        return f"there is no peer {name!r}; there are {', '.join(peers)}"
     known = {*peers[name].loops, *peers[name].ciphers}
     if unknown := [quality for quality in qualities if quality not in known]:
-        raise ValueError(f"{name} has no {unknown[0]!r}; it has {', '.join(sorted(known))}")
+        return f"{name} has no {unknown[0]!r}; it has {', '.join(sorted(known))}"
+    return None
 
 
 def _needed(peer: Peer, loop: str) -> tuple[str, ...]:
-    ours = ("orjson", "pycryptodome")  # benchmarks.traffic tells the key, the callbacks use both
-    with_h11 = ("h11",) if peer.role == "rawbot" else ()
-    return (*peer.packages, *(("uvloop",) if loop == "uvloop" else ()), *with_h11, *ours)
+    with_loop = (*peer.packages, *(("uvloop",) if loop == "uvloop" else ()))
+    if peer.role == "rawbot":
+        return (*with_loop, "h11", "orjson", "pycryptodome")
+    if peer.platform == "wecom":
+        return (*with_loop, "orjson", "pycryptodome")  # benchmarks.traffic tells the key, the callbacks use both
+    return with_loop

@@ -10,6 +10,7 @@ from time import sleep
 from typing import Protocol
 
 from benchmarks.generators.builtin import ask
+from benchmarks.generators.load import Check, Sendable, Way
 from benchmarks.measuring import Failed
 from benchmarks.peers.table import Role
 from benchmarks.traffic import Answered, Callback, Traffic, open_answer
@@ -18,6 +19,9 @@ SAMPLE = 100
 """Answers that are opened in a turn."""
 STREAMS = 256
 """Streams that are polled in a turn."""
+
+MOST = 50_000
+"""Requests in a turn."""
 
 _TILL_SAID = 0.1
 """Seconds for handlers to say what they have to say before their streams are polled."""
@@ -29,7 +33,7 @@ class Pool(Protocol):
     def renew(self) -> None:
         """Begin a round: nothing of the last one is sent again to the same server."""
 
-    def take(self, port: int, count: int, role: Role) -> list[Callback]:
+    def take(self, port: int, count: int, role: Role) -> Sequence[Sendable]:
         """Return so many requests for one turn, the sample already sent and seen to be answered rightly.
 
         By its role it is known whether a contender can answer rightly at all. Raises `Failed`.
@@ -39,8 +43,28 @@ class Pool(Protocol):
     def size(self) -> float:
         """Bytes of an answer in the last sample, on average."""
 
+    @property
+    def way(self) -> Way:
+        """How the requests go."""
 
-class Messages:
+    @property
+    def check(self) -> Check | None:
+        """What looks at all answers under load, if they are looked into."""
+
+    @property
+    def most(self) -> int:
+        """Requests that a turn can have."""
+
+
+class KeptConnections:
+    """How all that WeCom sends goes; under load the answers are not opened."""
+
+    way: Way = "kept"
+    check: Check | None = None
+    most = MOST
+
+
+class Messages(KeptConnections):
     """New messages, each of another user: the same ones for all contenders of a round."""
 
     def __init__(self) -> None:
@@ -63,7 +87,7 @@ class Messages:
         return self._made[SAMPLE : SAMPLE + count]
 
 
-class Polls:
+class Polls(KeptConnections):
     """Refreshes of streams that were opened just before. Their ids are the server's, so each contender has its own."""
 
     def __init__(self) -> None:

@@ -1,8 +1,12 @@
 """What a race found, in words and figures."""
 
-from benchmarks.bounds import judge
+from collections.abc import Mapping, Sequence
+
+from benchmarks.bounds import Verdict, judge
 from benchmarks.compare import compare
 from benchmarks.contenders import OURS
+from benchmarks.generators import HINT
+from benchmarks.race import Run
 from benchmarks.record import Record, Result, describe_machine
 from benchmarks.tables import (
     MEMORY,
@@ -18,39 +22,68 @@ from benchmarks.tables import (
     encode_tables,
     tabulate,
 )
-from benchmarks.wecom import Run
 
 _NAME = 36
 
 
 def report(run: Run, *, rounds: int, earlier: Record | None = None) -> Result:
     """Put it into lines and figures; `earlier` is the record to compare it with."""
-    contenders = {contender.name: contender for contender in run.chosen.contenders}
-    tables = {width: tabulate(measured, contenders) for width, measured in run.tables.items() if measured}
-    verdicts = judge(run.scenario, tables)
-    lines = [_conditions(run, rounds)]
-    for width, table in tables.items():
-        lines += ["", count_connections(width), *_table_lines(table)]
-    lines += ["", "must hold: CPU per request, 64 connections", *(verdict.text for verdict in verdicts)]
+    tables = _tabulate(run)
+    verdicts = {verdict.bound.title: verdict for verdict in judge(run.scenario, tables)}
+    lines = [_conditions(run, rounds), *_tables_lines(tables), *_bounds_lines(verdicts)]
     if earlier is not None:
         lines += ["", *_since(run, earlier, tables)]
-    lines += _absent_lines(run)
-    versions = {package: version for each in contenders.values() for package, version in each.versions.items()}
-    pythons = {name: contender.interpreter.python for name, contender in contenders.items()}
-    lines += ["", f"Python {', '.join(sorted({*pythons.values()}))}; " + _join(versions)]
+    return _conclude(run.scenario, run, lines, verdicts, {"connections": encode_tables(tables)})
+
+
+def report_stages(name: str, runs: Sequence[Run], *, rounds: int) -> Result:
+    """Put what the stages of one race found into lines and figures, by the names of their scenarios."""
+    lines = [_conditions(runs[0], rounds).replace(HINT, "")]
+    verdicts: dict[str, Verdict] = {}
+    figures: dict[str, object] = {}
+    for run in runs:
+        tables = _tabulate(run)
+        lines += ["", f"== {run.scenario}", *_tables_lines(tables)]
+        verdicts |= {f"{run.scenario}, {verdict.bound.title}": verdict for verdict in judge(run.scenario, tables)}
+        figures[run.scenario] = encode_tables(tables)
+    return _conclude(name, runs[0], [*lines, *_bounds_lines(verdicts)], verdicts, {"scenarios": figures})
+
+
+def _conclude(
+    name: str, run: Run, lines: list[str], verdicts: Mapping[str, Verdict], tables: Mapping[str, object]
+) -> Result:
+    """Add what all scenarios of a race share: who was not measured, by what the others are run, and what is wrong."""
+    contenders = run.chosen.contenders
+    versions = {package: version for each in contenders for package, version in each.versions.items()}
+    pythons = {each.name: each.interpreter.python for each in contenders}
+    lines += [*_absent_lines(run), "", f"Python {', '.join(sorted({*pythons.values()}))}; " + _join(versions)]
     faults = [f"{name} cannot be measured" for name in run.failures]
-    faults += [f"missed: {verdict.bound.title}" for verdict in verdicts if verdict.met is False]
+    faults += [f"missed: {title}" for title, verdict in verdicts.items() if verdict.met is False]
     figures: dict[str, object] = {
-        "connections": encode_tables(tables),
+        **tables,
         "generator": run.generator,
         "pinned": run.pinned,
         "pythons": pythons,
-        "bounds": {verdict.bound.title: verdict.ratio.to_json() for verdict in verdicts if verdict.ratio is not None},
+        "bounds": {title: verdict.ratio.to_json() for title, verdict in verdicts.items() if verdict.ratio is not None},
         "failures": run.failures,
         "skipped": run.chosen.skipped,
         "interrupted": run.interrupted,
     }
-    return Result(run.scenario, lines, figures, tuple(faults), versions=versions, interrupted=run.interrupted)
+    return Result(name, lines, figures, tuple(faults), versions=versions, interrupted=run.interrupted)
+
+
+def _tabulate(run: Run) -> Tables:
+    contenders = {contender.name: contender for contender in run.chosen.contenders}
+    return {width: tabulate(measured, contenders) for width, measured in run.tables.items() if measured}
+
+
+def _tables_lines(tables: Tables) -> list[str]:
+    return [line for width, table in tables.items() for line in ("", count_connections(width), *_table_lines(table))]
+
+
+def _bounds_lines(verdicts: Mapping[str, Verdict]) -> list[str]:
+    told = [f"{title:44} {verdict.text}" for title, verdict in verdicts.items()]
+    return ["", "must hold: CPU per request, 64 connections", *told]
 
 
 def _since(run: Run, earlier: Record, tables: Tables) -> list[str]:

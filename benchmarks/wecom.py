@@ -3,122 +3,22 @@
 - wecom-new: distinct encrypted text messages; each opens a stream, whose handler says 300 bytes and ends.
 - wecom-poll: polls of streams that were opened before.
 
-The servers share one core, the generator has the other, where there are two. All servers run from beginning to end, and
-one of them works at a time. A turn has as many requests as fit into its share of the time, the same number in every
-round. The figure to look at is the CPU time of the server per request, with a generator that never sleeps; no server
-can be seen to answer more requests a second than that sends. With all connections always busy, times to answer are how
-long one waits among them. What it costs to accept and to close connections is left out.
+How they are measured is told in `race`. What it costs to accept and to close connections is left out.
 """
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 
-from benchmarks.contenders import Chosen, Contender
-from benchmarks.generators import Generator, Load, generating
-from benchmarks.measuring import Contest, Failed, Figures, Measured, Progress, Turn, fitting
+from benchmarks.contenders import Chosen
+from benchmarks.measuring import Progress
 from benchmarks.pools import Messages, Polls, Pool
-from benchmarks.progress import Meter
-from benchmarks.record import usable_cores
-from benchmarks.servers import Server, serving
-from benchmarks.tables import CPU, LOAD_CPU, MEMORY, P50, P99, RATE, count_connections
+from benchmarks.race import Run, Stage
+from benchmarks.race import race as race_stages
 
 ROUNDS = 5
 SECONDS = 60.0
 CONNECTIONS = (1, 64)
 
 SCENARIOS: Mapping[str, Callable[[], Pool]] = {"wecom-new": Messages, "wecom-poll": Polls}
-
-Entrant = tuple[Contender, Server]
-Step = Callable[[str], None]
-"""Is told what begins, about as long as what began before."""
-
-_WARM_UP = 400
-_LEAST = 100
-_MOST, _MOST_HELD = 50_000, 3_000
-"""Requests in a turn: LangBot's client forgets streams beyond some thousands."""
-_DEVIATION = 0.05
-"""How much longer or shorter than in the sample answers may be on average: the head's date, an id that grows."""
-
-
-@dataclass(slots=True)
-class Run:
-    """What a run has come to."""
-
-    scenario: str
-    generator: str
-    pinned: bool
-    chosen: Chosen
-    tables: dict[int, Measured] = field(default_factory=dict)
-    """What was measured, by number of connections; less than was asked for when it was cut short."""
-    failures: dict[str, str] = field(default_factory=dict)
-    """What is wrong with those who were not measured to the end."""
-    interrupted: bool = False
-
-
-class Race:
-    """Servers that are up, and what loads them; what comes of it goes into `run`."""
-
-    def __init__(self, run: Run, generator: Generator, servers: dict[str, Entrant], step: Step) -> None:
-        self._run = run
-        self._generator = generator
-        self._servers = servers
-        self._step = step
-        self._pool: Pool = SCENARIOS[run.scenario]()
-
-    def race(self, connections: int, rounds: int, seconds: float) -> None:
-        """Take all rounds at one number of connections, `seconds` a turn; what is measured stays if they are cut."""
-
-        def told(text: str) -> None:
-            self._step(f"{count_connections(connections)}, {text}")
-
-        contest = Contest(self._warm_up(connections, seconds, told))
-        try:
-            contest.run(rounds, progress=told, prepare=self._pool.renew)
-        finally:
-            self._run.tables[connections] = contest.measured()
-            for name, why in contest.failures.items():
-                self._give_up(name, why)
-
-    def _warm_up(self, connections: int, seconds: float, told: Step) -> dict[str, Turn]:
-        """Return the turns of those who answer rightly."""
-        turns: dict[str, Turn] = {}
-        for name in list(self._servers):
-            told(f"warming up {name}")
-            try:
-                for count in (_WARM_UP // 2, _WARM_UP):
-                    self._pool.renew()
-                    rate = self._take_turn(name, connections, count)[RATE]
-            except Failed as failure:
-                self._give_up(name, str(failure))
-                continue
-            most = _MOST_HELD if self._servers[name][0].peer.role == "langbot" else _MOST
-            count = fitting(seconds, 1e6 / rate, least=max(_LEAST, 2 * connections), most=most)
-            turns[name] = partial(self._take_turn, name, connections, count)
-        return turns
-
-    def _give_up(self, name: str, why: str) -> None:
-        self._run.failures[name] = why
-        del self._servers[name]
-
-    def _take_turn(self, name: str, connections: int, count: int) -> Figures:
-        contender, server = self._servers[name]
-        try:
-            callbacks = self._pool.take(server.port, count, contender.peer.role)
-            outcome = self._generator.carry_out(Load(server.port, callbacks, connections), server.cpu_ns)
-        except Failed as failure:
-            raise Failed(f"{failure}{server.last_words()}") from None
-        if abs(outcome.size / self._pool.size - 1) > _DEVIATION:
-            raise Failed(f"answers of {outcome.size:.0f} bytes under load, of {self._pool.size:.0f} otherwise")
-        return {
-            CPU: outcome.server_ns / count / 1e3,
-            RATE: count / outcome.elapsed,
-            P50: outcome.p50 * 1e6,
-            P99: outcome.p99 * 1e6,
-            MEMORY: server.memory() / 1e6,
-            LOAD_CPU: outcome.cpu / count * 1e6,
-        }
 
 
 def race(
@@ -136,36 +36,6 @@ def race(
     What is wrong with a contender is told in the result, and the others go on; so is a Ctrl-C. Raises `Failed` when
     there is no such generator.
     """
-    cores = usable_cores()
-    first, second = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
-    with contextlib.ExitStack() as processes:
-        load = processes.enter_context(generating(generator, second))
-        run = Run(scenario, load.title, first is not None, chosen)
-        share = seconds / len(connections) / rounds / max(len(chosen.contenders), 1)
-        meter = Meter((len(connections) * (rounds + 1) + 1) * len(chosen.contenders), progress)
-        try:
-            servers = _start(processes, run, first, meter.step)
-            for width in connections:
-                Race(run, load, servers, meter.step).race(width, rounds, share)
-        except KeyboardInterrupt:
-            run.interrupted = True
-            progress("ending all servers")
+    stage = Stage(scenario, SCENARIOS[scenario], connections)
+    (run,) = race_stages([stage], chosen, rounds=rounds, seconds=seconds, generator=generator, progress=progress)
     return run
-
-
-def _start(processes: contextlib.ExitStack, run: Run, core: int | None, step: Step) -> dict[str, Entrant]:
-    """Start them all, then wait for each: they start at the same time."""
-    starting: dict[str, Entrant] = {}
-    for contender in run.chosen.contenders:
-        try:
-            starting[contender.name] = contender, processes.enter_context(serving(contender, core))
-        except Failed as failure:
-            run.failures[contender.name] = str(failure)
-    processes.callback(lambda: [server.ask_to_end() for _, server in starting.values()])
-    for name, (_, server) in starting.items():
-        step(f"starting {name}")
-        try:
-            server.wait_until_listening()
-        except Failed as failure:
-            run.failures[name] = str(failure)
-    return {name: pair for name, pair in starting.items() if name not in run.failures}

@@ -7,13 +7,13 @@ server pays for waking it: see `builtin`.
 import contextlib
 from collections.abc import Iterator
 
-from benchmarks.generators.builtin import BuiltIn, started_builtin
+from benchmarks.generators.builtin import HINT, BuiltIn, started_builtin
 from benchmarks.generators.load import Generator, Load, Outcome
 from benchmarks.generators.wrk import Wrk, started_wrk
 
 GENERATORS = ("builtin", "wrk")
 
-__all__ = ["GENERATORS", "BuiltIn", "Generator", "Load", "Outcome", "Wrk", "generating"]
+__all__ = ["GENERATORS", "HINT", "BuiltIn", "Generator", "Load", "Outcome", "Wrk", "generating"]
 
 
 @contextlib.contextmanager

@@ -1,9 +1,7 @@
 """What a generator is told, and what it tells."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
-
-from benchmarks.traffic import Callback
+from typing import Any, Literal, NamedTuple, Protocol
 
 LIMIT = 30.0
 """Seconds after which a load that is not answered in full is given up."""
@@ -15,17 +13,34 @@ SETTLE = 0.02
 Meter = Callable[[], int]
 """Reads the CPU nanoseconds that a server has used so far. Raises `Failed` when it is gone."""
 
+Way = Literal["kept", "new", "websocket"]
+"""How requests go: over kept HTTP connections, each over an HTTP connection of its own, or over kept WebSockets."""
+
+Check = Callable[[Sequence[Any], Sequence[bytes]], None]
+"""Looks at all answers beside what was asked, when the clock has stopped. Raises `Failed`."""
+
+
+class Sendable(Protocol):
+    """A request, and what its sender knows of the answer."""
+
+    @property
+    def request(self) -> bytes:
+        """All of it as it is sent: an HTTP request, or a masked frame."""
+
 
 class Load(NamedTuple):
     """Requests to send to a port of the loopback, each once, the next on a connection when it has its answer."""
 
     port: int
-    callbacks: Sequence[Callback]
+    callbacks: Sequence[Sendable]
     connections: int
+    way: Way = "kept"
+    check: Check | None = None
+    """A function of a module, since the generator is another process."""
 
 
 class Outcome(NamedTuple):
-    """How it went when all were answered with a 200."""
+    """How it went when all were answered rightly: with a 200, over HTTP."""
 
     elapsed: float
     """Seconds from the first request to the last answer."""
@@ -37,7 +52,7 @@ class Outcome(NamedTuple):
     size: float
     """Bytes of an answer, on average: one that says something else is seldom as long."""
     server_ns: int = 0
-    """CPU nanoseconds of the server, by its meter. To open and to close the connections is not counted."""
+    """CPU nanoseconds of the server, by its meter. To open and to close kept connections is not counted."""
 
 
 class Generator(Protocol):
@@ -46,4 +61,4 @@ class Generator(Protocol):
     title: str
 
     def carry_out(self, load: Load, meter: Meter) -> Outcome:
-        """Send all of it. Raises `Failed` when an answer is missing, is not a 200, or takes too long."""
+        """Send all of it. Raises `Failed` when an answer is missing, is wrong, or takes too long."""

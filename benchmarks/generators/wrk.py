@@ -16,10 +16,9 @@ from time import monotonic, sleep
 
 import orjson
 
-from benchmarks.generators.load import LIMIT, SETTLE, SILENCE, Load, Meter, Outcome
+from benchmarks.generators.load import LIMIT, SETTLE, SILENCE, Load, Meter, Outcome, Sendable
 from benchmarks.measuring import Failed
 from benchmarks.processes import on_core
-from benchmarks.traffic import Callback
 
 _SCRIPT = Path(__file__).with_name("wrk.lua")
 _READY, _GO, _DRAINED = b"ready\n", b"go\n", b"drained\n"
@@ -39,6 +38,8 @@ class Wrk:
 
     def carry_out(self, load: Load, meter: Meter) -> Outcome:
         """Send all of it. Raises `Failed` when an answer is missing, is not a 200, or takes too long."""
+        if load.way != "kept" or load.check is not None:
+            raise Failed("wrk keeps its connections, speaks HTTP, and looks into no answer")
         write_pool(self._pool, load.callbacks)
         with on_core(self._core), self._started(load) as process:
             output, server_ns = _watch(process, meter)
@@ -78,7 +79,7 @@ def version(program: str) -> str:
     return " ".join(words[:2])
 
 
-def write_pool(file: Path, callbacks: Sequence[Callback]) -> None:
+def write_pool(file: Path, callbacks: Sequence[Sendable]) -> None:
     """Write requests as the script reads them: a line with the number of bytes, then the bytes."""
     file.write_bytes(b"".join(b"%d\n%b" % (len(each.request), each.request) for each in callbacks))
 

@@ -1,5 +1,5 @@
-"""Small honest programs that do what rawbot does for WeCom, one per stack: `python -m benchmarks.peers NAME PORT`."""
+"""Small honest programs that do what rawbot does, one per stack: `python -m benchmarks.peers NAME PORT`."""
 
-from benchmarks.peers.table import PEERS, Peer
+from benchmarks.peers.table import BY_PLATFORM, ONEBOT_PEERS, PEERS, Peer, Platform
 
-__all__ = ["PEERS", "Peer"]
+__all__ = ["BY_PLATFORM", "ONEBOT_PEERS", "PEERS", "Peer", "Platform"]

@@ -1,4 +1,7 @@
-"""`python -m benchmarks.peers NAME PORT [--ciphers fresh|cached] [--loop asyncio|uvloop]`: serve until a signal."""
+"""Serve until a signal.
+
+`python -m benchmarks.peers NAME PORT [--ciphers fresh|cached] [--loop asyncio|uvloop] [--platform wecom|onebot]`
+"""
 
 import argparse
 import signal
@@ -8,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from benchmarks.peers.order import Order
-from benchmarks.peers.table import PEERS, Peer
+from benchmarks.peers.table import BY_PLATFORM, Peer
 
 MISSING = 3
 """The exit status when a package is not installed."""
@@ -19,12 +22,16 @@ _HIGHEST_PORT = 65_535
 def main(arguments: list[str] | None = None) -> int:
     """Serve one peer; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    parser.add_argument("name", choices=list(PEERS), metavar="NAME", help=", ".join(PEERS))
+    told = "; ".join(f"for {platform}: {', '.join(peers)}" for platform, peers in BY_PLATFORM.items())
+    parser.add_argument("name", metavar="NAME", help=told)
     parser.add_argument("port", type=int, metavar="PORT", help="on the loopback")
     parser.add_argument("--ciphers", choices=("fresh", "cached"), help="an AES object per message, or one kept")
     parser.add_argument("--loop", choices=("asyncio", "uvloop"))
+    parser.add_argument("--platform", choices=list(BY_PLATFORM), default="wecom", help="what to serve (default: wecom)")
     options = parser.parse_args(arguments)
-    peer = PEERS[options.name]
+    peer = BY_PLATFORM[options.platform].get(options.name)
+    if peer is None:
+        parser.error(f"there is no {options.name} for {options.platform}; {told}")
     loop = options.loop or peer.loops[0]
     if loop not in peer.loops:
         parser.error(f"{peer.name} runs on {' or '.join(peer.loops)}")

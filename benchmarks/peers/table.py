@@ -6,6 +6,9 @@ Nothing is imported here but names, so that a missing package is no more than a 
 from dataclasses import dataclass
 from typing import Literal
 
+Platform = Literal["wecom", "onebot"]
+"""What somebody is a server for."""
+
 Role = Literal["rawbot", "peer", "compiled", "limit", "langbot"]
 """Who somebody is in a comparison.
 
@@ -16,6 +19,9 @@ Role = Literal["rawbot", "peer", "compiled", "limit", "langbot"]
 - `limit`: does less than the work, to show what a part of it costs at the least.
 """
 
+_EXTRAS = {"langbot": "langbot", "pylibob": "pylibob starlette==0.39.2"}
+"""What is not in our own extra, since it wants other versions of what the others want."""
+_PYLIBOB = ("pylibob", "starlette", "uvicorn", "httptools", "websockets")
 _BOTH = ("asyncio", "uvloop")
 _CHOICE = ("fresh", "cached")
 
@@ -26,7 +32,7 @@ class Peer:
 
     `packages` are distributions: their versions belong to a result, and without one of them the peer cannot run.
     `loops` and `ciphers` are what it can be started with, the first being the default. `serve` names the function
-    that serves, as "module:function".
+    that serves, as "module:function". A name may have a second part, behind a hyphen, that tells a kind of the first.
     """
 
     name: str
@@ -36,11 +42,12 @@ class Peer:
     ciphers: tuple[str, ...]
     role: Role
     serve: str
+    platform: Platform = "wecom"
 
     @property
     def extra(self) -> str:
         """What to give to `pip install` for it."""
-        return "langbot" if self.role == "langbot" else "'rawbot[bench]'"
+        return _EXTRAS.get(self.name.partition("-")[0], "'rawbot[bench]'")
 
 
 def _on_uvicorn(framework: str, title: str) -> tuple[Peer, Peer]:
@@ -77,6 +84,22 @@ def _limit(name: str, title: str, packages: tuple[str, ...] = ()) -> Peer:
     return Peer(name, title, packages, _BOTH, (), "limit", f"benchmarks.peers.limits:serve_{name}")
 
 
+def _onebot(name: str, title: str, packages: tuple[str, ...], role: Role) -> Peer:
+    return Peer(name, title, packages, _BOTH, (), role, f"benchmarks.peers.onebot_{name}:serve", "onebot")
+
+
+_PYLIBOB_RUN = Peer(
+    "pylibob-run",
+    "pylibob by its run, with an access log",
+    _PYLIBOB,
+    ("asyncio",),
+    (),
+    "compiled",
+    "benchmarks.peers.onebot_pylibob:serve_by_run",
+    "onebot",
+)
+
+
 _ALL = (
     Peer("rawbot", "rawbot", (), _BOTH, ("cached",), "rawbot", "benchmarks.peers.on_rawbot:serve"),
     Peer(
@@ -101,5 +124,17 @@ _ALL = (
     _limit("httptools", "httptools alone", ("httptools",)),
 )
 
+_ONEBOT = (
+    _onebot("rawbot", "rawbot", (), "rawbot"),
+    _onebot("pylibob", "pylibob", _PYLIBOB, "compiled"),
+    _PYLIBOB_RUN,
+    _onebot("aiohttp", "aiohttp, the least that answers", ("aiohttp", "orjson"), "compiled"),
+)
+
 PEERS: dict[str, Peer] = {peer.name: peer for peer in _ALL}
-"""All of them by name. On uvloop the distribution `uvloop` is needed as well."""
+"""All who serve WeCom, by name. On uvloop the distribution `uvloop` is needed as well."""
+
+ONEBOT_PEERS: dict[str, Peer] = {peer.name: peer for peer in _ONEBOT}
+"""All who serve OneBot 12, in the same way."""
+
+BY_PLATFORM: dict[Platform, dict[str, Peer]] = {"wecom": PEERS, "onebot": ONEBOT_PEERS}

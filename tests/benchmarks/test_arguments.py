@@ -5,18 +5,24 @@ from pathlib import Path
 import pytest
 
 from benchmarks import arguments, plot
-from benchmarks.arguments import parse, parse_plot
+from benchmarks.arguments import Options, parse, parse_plot
+from benchmarks.peers import Platform
 from benchmarks.record import Result, encode_record
 
-SUMMARIES = {"crypto": "ciphers", "wecom-new": "messages"}
+SUMMARIES = {"crypto": "ciphers", "wecom-new": "messages", "onebot": "actions"}
+
+
+def names(options: Options, platform: Platform) -> set[str]:
+    return {contender.name for contender in options.chosen[platform].contenders}
 
 
 def test_what_is_left_out_has_its_default():
     options = parse([], SUMMARIES)
     assert options.benchmark is None
-    assert options.connections == (1, 64)
+    assert options.connections is None
     assert options.earlier == {}
-    assert {"rawbot", "constant"} <= {contender.name for contender in options.chosen.contenders}
+    assert {"rawbot", "constant"} <= names(options, "wecom")
+    assert "rawbot" in names(options, "onebot")
 
 
 def test_what_is_asked_for_is_understood(tmp_path: Path):
@@ -27,8 +33,19 @@ def test_what_is_asked_for_is_understood(tmp_path: Path):
     options = parse([*told, "--generator", "builtin", "--rounds", "3"], SUMMARIES)
     assert (options.benchmark, options.connections, options.rounds) == ("wecom-new", (64, 8), 3)
     assert options.earlier["wecom-new"].figures == {"number": 2}
-    assert {"rawbot", "constant", "h11"} <= {contender.name for contender in options.chosen.contenders}
+    assert {"rawbot", "constant", "h11"} <= names(options, "wecom")
     assert options.generator == "builtin"
+
+
+def test_a_benchmark_has_the_peers_of_its_platform():
+    assert parse(["onebot", "--peers", "aiohttp"], SUMMARIES).chosen.keys() == {"onebot"}
+    assert parse(["crypto"], SUMMARIES).chosen.keys() == {"wecom"}
+
+
+def test_a_name_that_one_platform_knows_is_right_when_all_are_run():
+    options = parse(["--peers", "constant+uvloop,rawbot+uvloop"], SUMMARIES)
+    assert "constant+uvloop" in names(options, "wecom")
+    assert names(options, "onebot") <= {"rawbot", "rawbot+uvloop"}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +60,9 @@ def test_what_is_asked_for_is_understood(tmp_path: Path):
         (["--connections", "1,,2"], "numbers from 1 to 1000"),
         (["--connections", "1001"], "numbers from 1 to 1000"),
         (["--peers", "nobody"], "there is no peer 'nobody'"),
+        (["onebot", "--peers", "granian"], "there are rawbot, pylibob"),
+        (["wecom-new", "--peers", "pylibob"], "there is no peer 'pylibob'"),
+        (["onebot", "--generator", "wrk"], "the built-in generator alone"),
         (["--python", "/no/such/python"], "no Python that runs"),
         (["--interpreter", "nobody=/usr/bin/python3"], "NAME=EXE"),
         (["--interpreter", "aiohttp"], "NAME=EXE"),

@@ -73,6 +73,17 @@ def test_polls_have_a_bound_of_their_own(verdicts: Judge):
     assert [verdict.met for verdict in verdicts("wecom-poll", **(ALL | {"rawbot": 46.0})).values()] == [False]
 
 
+def test_onebot_is_judged_on_both_ways_beside_pylibob_and_its_log_is_told(verdicts: Judge):
+    for scenario in ("onebot-http", "onebot-ws"):
+        (found,) = verdicts(scenario, rawbot=20.0, pylibob=61.0, pylibob_uvloop=30.0, aiohttp=20.0).values()
+        assert (found.met, found.text.endswith("of pylibob")) == (True, True)
+        (found,) = verdicts(scenario, rawbot=20.0, pylibob=59.0).values()
+        assert found.met is False
+    (found,) = verdicts("onebot-http", **{"rawbot": 20.0, "pylibob": 61.0, "pylibob-run": 100.0}).values()
+    assert found.text.endswith("of pylibob; 0.20 of pylibob-run")
+    assert verdicts("onebot-http-new", rawbot=20.0, pylibob=61.0) == {}
+
+
 def test_the_ratio_is_the_median_of_the_rounds(make_table: Callable[..., Table]):
     table = make_table(rawbot=(6, 7, 50), constant=(1, 1.25, 2))
     found = {verdict.bound.theirs: verdict for verdict in judge("wecom-new", {64: table})}

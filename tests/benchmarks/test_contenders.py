@@ -1,10 +1,12 @@
 """benchmarks/contenders.py: who takes part, under which name, and who is skipped for what."""
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from benchmarks.contenders import Chosen, Interpreters, choose
+from benchmarks.contenders import Chosen, Interpreters, choose, choose_for
 from benchmarks.peers import Peer
 
 SERVE = "nowhere:serve"
@@ -67,6 +69,38 @@ def test_rawbot_runs_once_more_by_another_python_and_says_which():
 def test_a_peer_runs_by_the_python_that_is_named_for_it():
     chosen = choose(["frame+fresh"], Interpreters(theirs={"frame": sys.executable}), PEERS)
     assert [contender.interpreter.path for contender in chosen.contenders] == [sys.executable] * 3
+
+
+def test_the_python_that_is_named_for_a_peer_runs_all_kinds_of_it(tmp_path: Path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', encoding="ascii")
+    python.chmod(0o755)
+    peers = PEERS | {f"frame{kind}": replace(FRAME, name=f"frame{kind}") for kind in ("-run", "work")}
+    names = ["frame+fresh", "frame-run+fresh", "framework+fresh"]
+    chosen = choose(names, Interpreters(theirs={"frame": str(python)}), peers)
+    paths = {contender.name: contender.interpreter.path for contender in chosen.contenders}
+    assert paths["frame"] == paths["frame-run"] == str(python)
+    assert paths["framework"] == sys.executable
+
+
+def test_each_platform_has_contenders_of_its_own():
+    chosen = choose_for(["wecom", "onebot"], ["constant+asyncio"], Interpreters())
+    assert {platform: names(each) for platform, each in chosen.items()} == {
+        "wecom": ["rawbot", "constant"],
+        "onebot": ["rawbot"],
+    }
+    assert chosen["onebot"].contenders[0].command(80)[1:] == [
+        "-m", "benchmarks.peers", "rawbot", "80", "--loop", "asyncio", "--platform", "onebot",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="there is no peer 'constant'; there are rawbot, pylibob"):
+        choose_for(["onebot"], ["constant"], Interpreters())
+
+
+def test_pylibob_is_skipped_by_name_where_it_is_not_installed():
+    chosen = choose_for(["onebot"], ["pylibob+asyncio", "pylibob-run"], Interpreters())["onebot"]
+    missing = [line for line in chosen.skipped if line.startswith("pylibob")]
+    assert [line.partition(":")[0] for line in missing] == ["pylibob", "pylibob-run"]
+    assert all(line.endswith("pip install pylibob starlette==0.39.2") for line in missing)
 
 
 @pytest.mark.parametrize("path", ["/no/such/python", "/bin/false"])

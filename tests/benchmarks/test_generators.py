@@ -71,6 +71,11 @@ def test_a_server_that_is_not_there_is_told(generator: Generator):
         generator.carry_out(Load(1, make_callbacks(5), 2), int)
 
 
+def test_a_way_that_a_generator_does_not_know_is_refused_before_anything_is_sent(generator: Generator):
+    with pytest.raises(Failed, match=r"wrk keeps its connections|no connection"):
+        generator.carry_out(Load(1, make_callbacks(5), 2, "websocket"), int)
+
+
 def test_a_server_that_is_gone_when_it_is_measured_is_told(serve: Serve, generator: Generator):
     def gone() -> int:
         raise Failed("it has ended")

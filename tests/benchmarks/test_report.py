@@ -1,16 +1,18 @@
 """benchmarks/report.py: who was measured, who was not and why, what is missed, and under which conditions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.contenders import Chosen, Contender, Interpreter
+from benchmarks.generators import HINT
 from benchmarks.measuring import Measured
-from benchmarks.peers import PEERS
+from benchmarks.peers import ONEBOT_PEERS, PEERS
+from benchmarks.race import Run
 from benchmarks.record import Result, decode_record, encode_record
-from benchmarks.report import report
+from benchmarks.report import report, report_stages
 from benchmarks.tables import Row, decode_tables
-from benchmarks.wecom import Run
 
 PYTHON = Interpreter("/python", "3.13.0", dict.fromkeys(("aiohttp", "h11", "orjson", "pycryptodome"), "1.0"))
 CIPHERS = {"rawbot": "cached", "constant": "", "aiohttp": "fresh"}
@@ -79,3 +81,56 @@ def test_nothing_measured_is_nothing_told(make_run: Callable[..., Run]):
     run.tables = {64: {}}
     result: Result = report(run, rounds=1)
     assert result.figures["connections"] == {}
+
+
+@pytest.fixture
+def make_stages(make_row: Callable[..., Row]) -> Callable[..., list[Run]]:
+    """Return what makes runs of OneBot, at 64 connections, of CPU times by contender and scenario."""
+
+    def make(**cpu: dict[str, float]) -> list[Run]:
+        names = dict.fromkeys(name for times in cpu.values() for name in times)
+        python = Interpreter("/python", "3.13.0", dict.fromkeys(ONEBOT_PEERS["pylibob"].packages, "1.0"))
+        packages = dict.fromkeys((*python.packages, "aiohttp", "h11", "orjson", "pycryptodome"), "1.0")
+        chosen = Chosen(
+            [Contender(name, ONEBOT_PEERS[name], "asyncio", "", replace(python, packages=packages)) for name in names],
+            [],
+        )
+        failures: dict[str, str] = {}
+        runs = []
+        for scenario, times in cpu.items():
+            measured: Measured = {name: dict(make_row(name, time).series) for name, time in times.items()}
+            tables = {64: measured}
+            title = f"built-in generator{HINT}"
+            runs.append(Run(scenario.replace("_", "-"), title, True, chosen, tables, failures))
+        return runs
+
+    return make
+
+
+def test_the_stages_of_a_race_are_told_one_after_another_and_judged_each(make_stages: Callable[..., list[Run]]):
+    runs = make_stages(
+        onebot_http={"rawbot": 20.0, "pylibob": 76.0, "pylibob-run": 120.0, "aiohttp": 47.0},
+        onebot_ws={"rawbot": 20.0, "pylibob": 57.0, "aiohttp": 18.0},
+    )
+    result = report_stages("onebot", runs, rounds=1)
+    assert [line for line in result.lines if line.startswith("==")] == ["== onebot-http", "== onebot-ws"]
+    assert result.lines[0].startswith("built-in generator; servers on one core")
+    assert result.faults == ("missed: onebot-ws, rawbot / pylibob",)
+    told = [line.split() for line in result.lines if line.startswith("onebot-")]
+    assert [line[:9] for line in told] == [
+        ["onebot-http,", "rawbot", "/", "pylibob", "at", "most", "0.333", "met", "0.26"],
+        ["onebot-ws,", "rawbot", "/", "pylibob", "at", "most", "0.333", "missed", "0.35"],
+    ]
+    assert "of pylibob; 0.17 of pylibob-run" in " ".join(told[0])
+
+
+def test_a_record_of_stages_has_a_table_for_each(make_stages: Callable[..., list[Run]]):
+    runs = make_stages(onebot_http={"rawbot": 20.0, "aiohttp": 47.0}, onebot_ws={"rawbot": 20.0})
+    record = decode_record(encode_record(report_stages("onebot", runs, rounds=1), rounds=1, seconds=1.0))
+    scenarios = {name: decode_tables(tables)[64] for name, tables in record.figures["scenarios"].items()}
+    assert {name: set(table) for name, table in scenarios.items()} == {
+        "onebot-http": {"rawbot", "aiohttp"},
+        "onebot-ws": {"rawbot"},
+    }
+    assert scenarios["onebot-http"]["aiohttp"].cpu.median == 47.0
+    assert record.figures["pythons"] == {"rawbot": "3.13.0", "aiohttp": "3.13.0"}
