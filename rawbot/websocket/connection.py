@@ -18,17 +18,14 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 
 from rawbot.errors import ProtocolError, StateError
-from rawbot.exchange import EncodedText
+from rawbot.websocket.frames import INSTALLED, encode_frame, encode_message, take_short
 from rawbot.websocket.settings import WebSocketSettings
 
-try:
+if INSTALLED:
     from websockets import exceptions
     from websockets.extensions import Extension
     from websockets.frames import Close, Frame, Opcode
-except ImportError:
-    INSTALLED = False  # `handshake.require` tells whoever needs it
-else:
-    INSTALLED = True
+
     _TEXT, _BINARY, _CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
     _PING, _PONG, _CLOSE = Opcode.PING, Opcode.PONG, Opcode.CLOSE
 
@@ -115,7 +112,7 @@ class WebSocketConnection:
         self._message = bytearray()
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._frames = self._read_frames()
-        self._queue: deque[Frame] = deque()
+        self._queue: deque[tuple[Opcode, bytes]] = deque()
         self._queue_size = 0
         self._batch = min(WRITE_COUNT, settings.max_queue)
         self._pongs: list[bytes] = []
@@ -149,6 +146,8 @@ class WebSocketConnection:
         """
         while self.phase is not Phase.CLOSED and not self.turn_is_over:
             try:
+                if self._between and (short := self._next_short()) is not None and self.phase is Phase.OPEN:
+                    return short
                 frame = self._next_frame()
                 if frame is None:
                     self._note_begin()
@@ -178,10 +177,10 @@ class WebSocketConnection:
         """
         if self.phase is not Phase.OPEN:
             raise StateError("this WebSocket is closing or closed")
-        frame = _encode(message)
+        kind, payload = encode_message(message)
         queue, settings = self._queue, self.settings
-        queue.append(frame)
-        self._queue_size += len(frame.data)
+        queue.append((kind, payload))
+        self._queue_size += len(payload)
         if len(queue) > settings.max_queue or (self._queue_size > settings.max_queue_size and len(queue) > 1):
             queue.clear()
             self._queue_size = 0
@@ -205,14 +204,16 @@ class WebSocketConnection:
 
     def next_data(self) -> bytes:
         """Return the next bytes to write, `WRITE_SIZE` and a message at most, or b"" when nothing is left."""
+        queue, size = self._queue, 0
+        if not (queue or self._pongs or self._close):
+            return b""
         parts, self._pongs = self._pongs, []
         self._ponged += len(parts)
-        queue, size = self._queue, 0
         while queue and size < WRITE_SIZE:
-            frame = queue.popleft()
-            self._queue_size -= len(frame.data)
-            extensions = self._extensions if len(frame.data) >= COMPRESS_FROM else ()
-            data = frame.serialize(mask=self.client, extensions=extensions)
+            kind, payload = queue.popleft()
+            self._queue_size -= len(payload)
+            extensions = self._extensions if len(payload) >= COMPRESS_FROM else ()
+            data = encode_frame(kind, payload, client=self.client, extensions=extensions)
             size += len(data)
             parts.append(data)
         if self._close and not queue:
@@ -303,6 +304,22 @@ class WebSocketConnection:
                 left += left // 256 + MAX_CONTROL  # what does not shrink grows a little when it is compressed
             yield (yield from Frame.parse(self._read_exact, mask=mask, max_size=left, extensions=extensions))
 
+    @property
+    def _between(self) -> bool:
+        """Whether the next byte begins a message, which a short one may be."""
+        return not (self._inside or self._extensions or self.client) and self._kind is None
+
+    def _next_short(self) -> bytes | str | None:
+        """Return the message that the next frame is, if it is the common one and all there."""
+        found = take_short(self._buffer, self.settings.max_size)
+        if found is None:
+            return None
+        kind, data = found
+        self.left -= 1 + len(data) // FRAME_SIZE
+        self._heard = self._now
+        self._pinged = self._began = None
+        return str(data, "utf-8") if kind is _TEXT else data
+
     def _next_frame(self) -> "Frame | None":
         try:
             return next(self._frames)
@@ -373,14 +390,3 @@ class WebSocketConnection:
             return Frame(_CLOSE, Close(code, text).serialize()).serialize(mask=self.client)
         except exceptions.ProtocolError:
             raise StateError(f"{code} is no close code that may be sent") from None
-
-
-def _encode(message: bytes | str) -> "Frame":
-    if isinstance(message, bytes):
-        return Frame(_TEXT if isinstance(message, EncodedText) else _BINARY, message)
-    if not isinstance(message, str):
-        raise StateError(f"a WebSocket's message is str or bytes, not {type(message).__name__}")
-    try:
-        return Frame(_TEXT, message.encode())
-    except UnicodeEncodeError:
-        raise StateError("a text holds a lone surrogate, which UTF-8 cannot say") from None

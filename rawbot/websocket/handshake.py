@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from rawbot.errors import MissingExtraError, ProtocolError, StateError
 from rawbot.exchange import Headers, Request, Upgrade
-from rawbot.websocket.connection import INSTALLED, WebSocketConnection
+from rawbot.websocket.connection import WebSocketConnection
+from rawbot.websocket.frames import INSTALLED
 from rawbot.websocket.settings import WebSocketSettings
 
 if INSTALLED:

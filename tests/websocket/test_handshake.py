@@ -18,7 +18,7 @@ from websockets.uri import parse_uri
 
 from rawbot.errors import MissingExtraError, ProtocolError, StateError
 from rawbot.exchange import Channel, Request, Upgrade
-from rawbot.websocket import connection, handshake
+from rawbot.websocket import connection, frames, handshake
 from rawbot.websocket.handshake import (
     Handshake,
     accept,
@@ -338,9 +338,11 @@ def test_without_the_library_it_is_named_what_installs_it(monkeypatch: pytest.Mo
 
 
 def test_without_the_library_all_can_be_imported(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "websockets", None)
-    assert not runpy.run_path(connection.__file__)["INSTALLED"]
-    monkeypatch.setattr(connection, "INSTALLED", False)
+    for module in ("websockets", "websockets.frames"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert not runpy.run_path(frames.__file__)["INSTALLED"]
+    monkeypatch.setattr(frames, "INSTALLED", False)
+    runpy.run_path(connection.__file__)
     require = runpy.run_path(handshake.__file__)["require"]
     with pytest.raises(MissingExtraError, match=r"^the echo needs the extra 'websocket'"):
         require("the echo")
