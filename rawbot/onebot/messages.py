@@ -6,7 +6,7 @@ are checked as the standard has them; of those that it does not know only the sh
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import isfinite
+from sys import float_info
 
 from rawbot.onebot.retcodes import BAD_PARAM, BAD_REQUEST, BAD_SEGMENT_DATA, ActionError
 
@@ -156,7 +156,7 @@ def _check_location(data: dict[str, object]) -> dict[str, object]:
 
 
 def _degrees(key: str, value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= float_info.max:
         return float(value)
     raise ActionError(BAD_SEGMENT_DATA, f"{key} of a segment location is not a number")
 
