@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from rawbot.onebot.messages import Account, Message, Segment
     from rawbot.onebot.retcodes import ActionError
     from rawbot.onebot.settings import HTTP, HTTPWebhook, WebSocket, WebSocketReverse
+    from rawbot.onebot.v11.settings import V11HTTP, V11HTTPPost, V11WebSocket, V11WebSocketReverse
     from rawbot.onebot_gateway import OneBotGateway
     from rawbot.onebot_server import OneBot
 
@@ -70,6 +71,7 @@ _LATER = {
     "rawbot.onebot.messages": ("Account", "Message", "Segment"),
     "rawbot.onebot.retcodes": ("ActionError",),
     "rawbot.onebot.settings": ("HTTP", "HTTPWebhook", "WebSocket", "WebSocketReverse"),
+    "rawbot.onebot.v11.settings": ("V11HTTP", "V11HTTPPost", "V11WebSocket", "V11WebSocketReverse"),
     "rawbot.onebot_gateway": ("OneBotGateway",),
     "rawbot.onebot_server": ("OneBot",),
 }
@@ -78,6 +80,7 @@ _LATER = {
 __all__ = [
     "HTTP",
     "TLS",
+    "V11HTTP",
     "ASGIApp",
     "AccessLog",
     "Account",
@@ -125,6 +128,9 @@ __all__ = [
     "Stream",
     "Timeouts",
     "Upgrade",
+    "V11HTTPPost",
+    "V11WebSocket",
+    "V11WebSocketReverse",
     "WeComEndpoint",
     "WeComTexts",
     "WebSocket",

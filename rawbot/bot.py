@@ -60,6 +60,11 @@ class Bot:
             return self._any_event
         return handler
 
+    @property
+    def kinds(self) -> frozenset[str] | None:
+        """Return the kinds that have a handler; None when there is one for all events."""
+        return None if self._any_event is not None else frozenset(self._handlers)
+
     def _register(self, kind: str, handler: Handler) -> None:
         if kind in self._handlers:
             raise ConfigError(f"a handler for {kind!r} is registered already")

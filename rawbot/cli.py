@@ -136,6 +136,13 @@ def _add_onebot_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reconnect", type=int, default=3000, metavar="MS", help="between two tries (default 3000)")
     parser.add_argument("--platform", default="loopback", metavar="NAME", help="name of the platform")
     parser.add_argument("--self-id", default="loopback-bot", metavar="ID", help="the bot's user id")
+    v11 = parser.add_argument_group("OneBot 11 (give a number as --self-id, or one is made of the id)")
+    v11.add_argument("--v11-port", type=int, metavar="N", help="port for its HTTP and WebSockets, 0 for a free one")
+    v11.add_argument(
+        "--v11-reverse", action="append", default=[], metavar="URL", help="open a WebSocket there (repeatable)"
+    )
+    v11.add_argument("--v11-post", action="append", default=[], metavar="URL", help="post events there (repeatable)")
+    v11.add_argument("--v11-secret", metavar="SECRET", help="what posted events are signed with")
 
 
 def _add_credentials(parser: argparse.ArgumentParser) -> None:

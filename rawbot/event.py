@@ -4,7 +4,7 @@ Layer 1. The same on every channel; the platform's own typed object is `Event.me
 attachment is downloaded by the shell.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -53,7 +53,10 @@ class Reply(Protocol):
 
 @runtime_checkable
 class FollowUp(Protocol):
-    """What a reply has besides where the platform takes more than one message for an answer."""
+    """What a reply has besides where the platform takes more than one message for an answer.
+
+    Whoever may have something more to say keeps it for long, so when finished it should hold little.
+    """
 
     def follow_up(self, text: str) -> None:
         """Say something more once the reply is finished, as a message of its own.
@@ -66,8 +69,12 @@ class FollowUp(Protocol):
 class Illustrated(Protocol):
     """What a reply has besides where the platform shows pictures in it."""
 
-    def attach_image(self, data: bytes) -> None:
-        """Show a picture with the reply. Raises `StateError` for one that the platform does not take."""
+    @property
+    def illustrated(self) -> bool:
+        """Whether it shows anything besides words already."""
+
+    def attach_images(self, images: Sequence[bytes]) -> None:
+        """Show pictures with the reply: all of them, or none and `StateError` if the platform does not take one."""
 
 
 class Decoder(Protocol):
@@ -161,6 +168,10 @@ class Event:
     """The words of the message that this one answers, as far as the platform tells them."""
     reply_to: str = ""
     """That message's id, likewise."""
+    payload: Mapping[str, object] | None = None
+    """What the platform says with an event that is no message, in its own fields."""
+    patience: float = 0.0
+    """Seconds for which the platform waits for words in answer to an event that is no message; 0 where it does not."""
     keeper: "Keeper | None" = None
     """Who ends the reply, when that is not the handler's return."""
 

@@ -10,9 +10,9 @@ ourselves is a `Dial`. What has any of these is a `Service`; an `Endpoint` is a 
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 from rawbot.errors import ProtocolError, StateError
 from rawbot.event import Event, Fetch, Handlers
@@ -210,6 +210,22 @@ class Figure(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()
 
 
+class Promise(Protocol):
+    """A result that is still to come, and can be awaited: a future of the loop's."""
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Wait for it."""
+
+    def done(self) -> bool:
+        """Tell whether it is there, or nobody waits for it any more."""
+
+    def set_result(self, result: Any, /) -> None:  # noqa: ANN401 - whatever it is
+        """Let it be this."""
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Let whoever waits for it get this raised."""
+
+
 @dataclass(slots=True)
 class OutgoingRequest:
     """An HTTP request that we make."""
@@ -222,6 +238,12 @@ class OutgoingRequest:
     """Unix time after which sending it is useless."""
     tries: int = 0
     """How often it was sent in vain."""
+    read_timeout: float | None = None
+    """Seconds of silence after which the peer is given up, in place of the client's: for a long poll."""
+    max_response: int | None = None
+    """Bytes kept of the answer's body, in place of the client's."""
+    disposable: bool = False
+    """Whether nothing is lost when the end cuts it off: it only waits for news."""
 
     def __repr__(self) -> str:
         return f"<OutgoingRequest {self.method}>"
@@ -234,6 +256,8 @@ class Source:
     """Set by the shell while it sends what is here. As long as it is not, the wing must not count on being heard."""
     on_ready: Callable[[], None] | None = None
     """Set by the shell: called when `next_request` has something new."""
+    deadline = math.inf
+    """Unix time at which `next_request` is to be asked again without `on_ready` having been called."""
     trusted = False
     """Whether its URLs are the operator's own: they may lead anywhere, by http as well. Those of peers may not."""
 
@@ -300,6 +324,8 @@ class Service:
     that is set in between is kept to the second."""
     fetch: Fetch | None = None
     """Set by the shell: how to download."""
+    promise: Callable[[], Promise] | None = None
+    """Set by the shell: makes something that can be awaited."""
     dispatch: Callable[[Event], None] | None = None
     """Set by the shell: tells the handlers of an event, outside of the calls that return one."""
     keeps_state = False
@@ -351,4 +377,4 @@ REFUSED = b"request refused\n"
 def refuse(error: ProtocolError) -> Answer:
     """Turn blame on the peer into an answer: its status, and a body that tells nothing."""
     error.__traceback__ = error.__context__ = None  # they hold frames, which hold this answer: a cycle for each refusal
-    return Answer(Response(error.status, REFUSED), error=error)
+    return Answer(Response(error.status, REFUSED, headers=error.headers), error=error)

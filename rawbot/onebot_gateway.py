@@ -6,21 +6,24 @@ Layer 4: it puts `rawbot.onebot.gateway` and an app together.
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rawbot.aio.app import App
 from rawbot.onebot.gateway import HOLD, Gateway
+from rawbot.onebot.messages import Account
 from rawbot.onebot.settings import HTTP, Connection, WebSocket
-from rawbot.onebot_server import OneBot
+from rawbot.onebot.v11.settings import V11Connection
+from rawbot.onebot_server import OneBot, OneBotServer
 
 
 class OneBotGateway(OneBot):
     """Makes a OneBot 12 platform of each channel of this app, for applications on `path` and on `connections`.
 
     On `path`, which may be None, the app answers action requests and opens WebSockets for whoever shows the
-    `access_token`. Connections of the kinds `HTTP` and `WebSocket` listen on their own host and port. `hold` is for how
-    many seconds a reply is held open for applications, `names` the bots' names by platform. Raises `ConfigError` and
-    `MissingExtraError` as `OneBot` and `App.add` do.
+    `access_token`. Connections of the kinds `HTTP` and `WebSocket` listen on their own host and port; those of OneBot
+    11 name their bot, an `Account` with the channel's platform and the id that its events tell. `bots` are those that
+    are known before their first message, `hold` is for how many seconds a reply is held open for applications, `names`
+    the bots' names by id or platform. Raises `ConfigError` and `MissingExtraError` as `OneBot` and `App.add` do.
     """
 
     def __init__(
@@ -29,7 +32,8 @@ class OneBotGateway(OneBot):
         *,
         path: str | None = None,
         access_token: str | None = None,
-        connections: Iterable[Connection] = (),
+        connections: Iterable[Connection | V11Connection] = (),
+        bots: Sequence[Account] = (),
         impl: str = "rawbot",
         version: str = "1",
         heartbeat: int = 0,
@@ -42,6 +46,7 @@ class OneBotGateway(OneBot):
             impl,
             platform=impl,
             version=version,
+            bots=bots,
             connections=connections,
             heartbeat=heartbeat,
             clock=clock,
@@ -53,14 +58,11 @@ class OneBotGateway(OneBot):
             self.mount(app, path, http=here[0], websocket=here[1])
         else:
             self._join(app)
-        self._listening: contextlib.AsyncExitStack | None = None
+        self.server = OneBotServer()
+        """What listens on hosts and ports of its own, while the app runs."""
+        self._listening = contextlib.AsyncExitStack()
         app.on_startup(self._listen)
-        app.on_shutdown(self._stop_listening)
+        app.on_shutdown(self._listening.aclose)
 
     async def _listen(self) -> None:
-        self._listening = contextlib.AsyncExitStack()
-        await self._listening.enter_async_context(self.listen())
-
-    async def _stop_listening(self) -> None:
-        if self._listening is not None:
-            await self._listening.aclose()
+        self.server = await self._listening.enter_async_context(self.listen())

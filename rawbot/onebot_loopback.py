@@ -8,20 +8,24 @@ import argparse
 import asyncio
 import os
 import time
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from rawbot.aio.outgoing.policy import OutgoingPolicy
+from rawbot.errors import StateError
 from rawbot.expiring import ExpiringDict
 from rawbot.onebot import events
 from rawbot.onebot.messages import Account, Message
-from rawbot.onebot.retcodes import BAD_PARAM, LOGIC_ERROR, ActionError
+from rawbot.onebot.retcodes import BAD_PARAM, BAD_SEGMENT_DATA, LOGIC_ERROR, ActionError
 from rawbot.onebot.settings import HTTP, Connection, HTTPWebhook, WebSocket, WebSocketReverse
+from rawbot.onebot.v11.settings import V11HTTP, V11Connection, V11HTTPPost, V11WebSocket, V11WebSocketReverse
 from rawbot.onebot_server import OneBot
 
 KEEP = 3600.0
 """Seconds for which a message can be deleted and a user is remembered."""
 
 MAX_KEPT = 10_000
+"""Messages, and users, that are remembered at once."""
 
 JsonObject = dict[str, object]
 
@@ -29,17 +33,35 @@ JsonObject = dict[str, object]
 def serve_loopback(options: argparse.Namespace) -> None:
     """Serve the loop-back platform, as the command line has it, until SIGINT or SIGTERM."""
     token = options.access_token
-    connections: list[Connection] = [
+    connections: list[Connection | V11Connection] = [
         HTTP(host=options.host, port=options.port, access_token=token),
         WebSocket(host=options.host, port=options.port, access_token=token),
         *(HTTPWebhook(url, access_token=token) for url in options.webhook),
         *(WebSocketReverse(url, access_token=token, reconnect_interval=options.reconnect) for url in options.reverse),
+        *_connect_v11(options),
     ]
     make_loopback(options.platform, options.self_id, connections, heartbeat=options.heartbeat).run()
 
 
-def make_loopback(platform: str, self_id: str, connections: list[Connection], *, heartbeat: int = 0) -> OneBot:
-    """Return the platform: one bot, online."""
+def _connect_v11(options: argparse.Namespace) -> Iterator[V11Connection]:
+    """Yield the connections of OneBot 11 that are asked for."""
+    host, token, interval = options.host, options.access_token, options.reconnect
+    if options.v11_port is not None:
+        yield V11HTTP(host=host, port=options.v11_port, access_token=token)
+        yield V11WebSocket(host=host, port=options.v11_port, access_token=token)
+    for url in options.v11_reverse:
+        yield V11WebSocketReverse(url, access_token=token, reconnect_interval=interval)
+    for url in options.v11_post:
+        yield V11HTTPPost(url, secret=options.v11_secret)
+
+
+def make_loopback(
+    platform: str, self_id: str, connections: Iterable[Connection | V11Connection], *, heartbeat: int = 0
+) -> OneBot:
+    """Return the platform: one bot, online.
+
+    Applications of OneBot 11 know it by its id if that is a number, else by one that is made of it.
+    """
     ob = OneBot(
         "rawbot-loopback",
         platform=platform,
@@ -61,8 +83,8 @@ class _World:
 
     def __init__(self, ob: OneBot) -> None:
         self._ob = ob
-        self._messages: ExpiringDict[str, events.OneBotEvent] = ExpiringDict(KEEP, MAX_KEPT)
-        self._users: dict[str, None] = {}
+        self._messages: ExpiringDict[str, bool] = ExpiringDict(KEEP, MAX_KEPT)
+        self._users: ExpiringDict[str, bool] = ExpiringDict(KEEP, MAX_KEPT)
 
     def send_message(
         self,
@@ -90,8 +112,12 @@ class _World:
                 _demand("channel_id", channel_id),
             )
             event = events.channel_message(bot, message, user, message_id, guild_id=guild, channel_id=channel)
-        self._users[user] = None
-        self._messages.set(message_id, event, now)
+        try:
+            self._ob.prepare(event)
+        except StateError as error:  # data of a segment that no event can carry
+            raise ActionError(BAD_SEGMENT_DATA, str(error)) from None
+        self._users.set(user, True, now)
+        self._messages.set(message_id, True, now)
         asyncio.get_running_loop().call_soon(self._ob.push, event)
         return {"message_id": message_id, "time": now}
 
@@ -110,8 +136,8 @@ class _World:
         return {"user_id": user_id, "user_name": user_id, "user_displayname": "", "user_remark": ""}
 
     def get_friend_list(self) -> list[JsonObject]:
-        """Tell whom the bot has written to."""
-        return [self.get_user_info(user) for user in self._users]
+        """Tell whom the bot has written to within the last hour."""
+        return [self.get_user_info(user) for user in self._users.keys(time.time())]
 
 
 def _demand(name: str, value: str | None) -> str:

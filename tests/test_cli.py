@@ -199,3 +199,47 @@ def test_a_server_logs_refusals_and_failures_and_nothing_secret():
     assert_nothing_secret(log)
     for secret in ("wrongToken", "msg_signature", "echostr", "nonce"):
         assert secret not in log
+
+
+# onebot; what it serves is in end_to_end/test_onebot_loopback.py
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_loopback_platform_serves_until_the_first_signal(number: int):
+    process = start("onebot", "--port", "0")
+    line = process.stderr.readline()
+    started = time.monotonic()
+    ended = end(process, number)
+    assert re.fullmatch(r"rawbot listens on http://127\.0\.0\.1:\d+\n", line)
+    assert ended == Ended(0, "", "")
+    assert time.monotonic() - started < AT_ONCE
+
+
+def test_whoever_offers_the_loopback_platform_to_everybody_is_warned():
+    process = start("onebot", "--port", "0", "--host", "0.0.0.0")
+    lines = [process.stderr.readline() for _ in range(2)]
+    assert "WARNING OneBot listens on 0.0.0.0 without an access token: whoever gets there is in control\n" in lines[0]
+    assert lines[1].startswith("rawbot listens on http://0.0.0.0:")
+    assert end(process, signal.SIGTERM) == Ended(0, "", "")
+
+
+def test_what_goes_wrong_outside_is_logged_with_its_time_and_without_tokens():
+    dead = "http://127.0.0.1:1/hook?access_token=in-the-url"
+    process = start("onebot", "--port", "0", "--webhook", dead, "--access-token", "a-secret")
+    process.stderr.readline()
+    line = process.stderr.readline()
+    assert re.fullmatch(r"\S+ \S+ WARNING rawbot-loopback: a webhook's push failed \(no connection\): .*\n", line)
+    ended = end(process, signal.SIGTERM)
+    assert ended.status == 0
+    assert "in-the-url" not in line + ended.err
+    assert "a-secret" not in line + ended.err
+
+
+@pytest.mark.parametrize("arguments", [["--heartbeat", "soon"], ["--port", "x"], ["--nonsense"], ["--webhook"]])
+def test_a_command_line_for_the_platform_that_cannot_be_read_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["onebot", *arguments])
+    assert ended.value.code == 2
+    assert "usage: rawbot" in capsys.readouterr().err

@@ -1,13 +1,18 @@
 """rawbot/demo.py: its settings, texts, cards and pictures. What its bot answers is in end_to_end/test_demo_bot.py."""
 
+import asyncio
 import struct
 import zlib
 
 import pytest
+from onebot_application import application
+from talking import in_time
 
 import rawbot
 from rawbot import demo
 from rawbot.errors import ConfigError
+from rawbot.simulate.http_client import HttpClient
+from rawbot.simulate.wecom import WeComPlatform
 from rawbot.simulate.wecom_envelope import encode_callback
 from rawbot.wecom.cards import check_card
 from rawbot.wecom.crypto import WeComCrypto
@@ -121,3 +126,76 @@ def test_the_cards_keep_to_the_limits_and_to_one_task():
     check_card(answered)
     assert asked["task_id"] == answered["task_id"] == "demo-1"
     assert answered["main_title"]["title"] == "You pressed yes."
+
+
+# The gateway
+
+
+def paths(**more: str) -> list[str]:
+    return [route.path for route in demo.make_app(SET | more).routes]
+
+
+def test_a_path_for_applications_is_offered_where_one_is_set():
+    assert paths() == paths(RAWBOT_ONEBOT_PATH="") == [demo.WECOM_PATH]
+    assert paths(RAWBOT_ONEBOT_PATH="/onebot") == ["/onebot", demo.WECOM_PATH]
+    with pytest.raises(ConfigError):
+        paths(RAWBOT_ONEBOT_PATH=demo.WECOM_PATH)
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown", "status"),
+    [
+        ({}, "", 200),
+        ({"RAWBOT_ONEBOT_ACCESS_TOKEN": ""}, "", 200),
+        ({"RAWBOT_ONEBOT_ACCESS_TOKEN": "secret"}, "", 401),
+        ({"RAWBOT_ONEBOT_ACCESS_TOKEN": "secret"}, "another", 401),
+        ({"RAWBOT_ONEBOT_ACCESS_TOKEN": "secret"}, "secret", 200),
+    ],
+)
+def test_applications_show_the_token(setting: dict[str, str], shown: str, status: int):
+    app = demo.make_app(SET | {"RAWBOT_ONEBOT_PATH": "/onebot"} | setting)
+    fields = [(b"content-type", b"application/json"), (b"authorization", f"Bearer {shown}".encode())]
+    body = b'{"action":"get_supported_actions","params":{}}'
+    endpoint = next(route.endpoint for route in app.routes if route.path == "/onebot")
+    response = endpoint.receive(rawbot.Request("POST", "/onebot", "", fields, body), 0.0).response
+    assert response.status == status
+    assert (b"rawbot.write_stream" in response.body) == (status == 200)
+
+
+def test_the_demo_bot_is_silent_while_an_application_listens():
+    app = demo.make_app(SET | {"RAWBOT_ONEBOT_PATH": "/onebot", "RAWBOT_DEMO_DELAY": "0"})
+
+    async def use(port: int, platform: WeComPlatform) -> list[str]:
+        shown = [(await platform.say("hello")).shown]
+        async with application(f"ws://127.0.0.1:{port}/onebot") as listening:
+            saying = asyncio.create_task(platform.say("hello"))
+            await listening.heard("private")
+            await listening.send("said by the application")
+            shown.append((await saying).shown)
+            shown.append((await platform.enter_chat()).shown)
+        return shown
+
+    async def run() -> list[str]:
+        async with rawbot.serve(app, port=0) as server:
+            url = f"http://127.0.0.1:{server.port}{demo.WECOM_PATH}"
+            platform = WeComPlatform(url, token=SET["RAWBOT_WECOM_TOKEN"], encoding_aes_key=KEY, interval=0.01)
+            async with platform:
+                return await use(server.port, platform)
+
+    assert in_time(run()) == ["You said: hello", "said by the application", demo.HELP]
+
+
+def test_what_the_echo_does_is_none_of_the_applications_business():
+    environ = {"RAWBOT_DEMO_ECHO": "1", "RAWBOT_ONEBOT_PATH": "/onebot"}
+
+    async def run() -> list[str]:
+        async with (
+            rawbot.serve(demo.make_app(environ), port=0) as server,
+            application(f"ws://127.0.0.1:{server.port}/onebot") as listening,
+            HttpClient(f"http://127.0.0.1:{server.port}") as client,
+        ):
+            assert (await client.request("POST", "/echo", (), b"x")).body == b"x"
+            await listening.call("get_version")
+            return [event["detail_type"] for event in listening.events]
+
+    assert in_time(run()) == ["connect", "status_update"]

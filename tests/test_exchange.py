@@ -1,16 +1,29 @@
 """rawbot/exchange.py: what crosses the hall, and the answer that is not there yet."""
 
-import asyncio
 import gc
+import math
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rawbot.errors import LimitError, ProtocolError, StateError
-from rawbot.event import Attachment, Event
-from rawbot.exchange import REFUSED, Answer, Endpoint, OutgoingRequest, Pending, Request, Response, Source, refuse
-from rawbot.media import Media
+from rawbot.event import Event
+from rawbot.exchange import (
+    REFUSED,
+    Answer,
+    Channel,
+    Dial,
+    EncodedText,
+    Endpoint,
+    OutgoingRequest,
+    Pending,
+    Request,
+    Response,
+    Service,
+    Source,
+    refuse,
+)
 
 
 def pending() -> Pending:
@@ -147,35 +160,6 @@ def test_refusals_leave_nothing_to_the_garbage_collector():
         gc.enable()
 
 
-def test_an_attachment_does_not_show_its_url():
-    attachment = Attachment("image", "https://files.example/secret", expires_at=300, name="cat.png")
-    assert repr(attachment) == "<Attachment image>"
-
-
-def test_an_attachment_outside_of_an_app_cannot_be_read():
-    attachment = Attachment("image", "https://files.example/1", expires_at=300)
-    assert attachment.name == ""
-    for download in (attachment.read, lambda: attachment.save("there")):
-        with pytest.raises(StateError, match="running App"):
-            asyncio.run(download())
-    with pytest.raises(NotImplementedError):
-        attachment.decoder()
-
-
-def test_an_attachment_is_fetched_by_the_shell_with_its_limits():
-    asked: list[tuple[Attachment, int, str | None]] = []
-
-    async def fetch(attachment: Attachment, max_bytes: int, path: str | None) -> Media:
-        asked.append((attachment, max_bytes, path))
-        return Media("cat.png", "image/png", 3, b"abc", path)
-
-    attachment = Attachment("image", "https://files.example/1", expires_at=300)
-    attachment.fetch = fetch
-    assert asyncio.run(attachment.read()).data == b"abc"
-    assert asyncio.run(attachment.save("there", max_bytes=5)).path == "there"
-    assert asked == [(attachment, 20 * 1024 * 1024, None), (attachment, 5, "there")]
-
-
 def test_an_endpoint_need_only_receive():
     endpoint = Endpoint()
     endpoint.tick(0.0)
@@ -185,6 +169,48 @@ def test_an_endpoint_need_only_receive():
     assert endpoint.methods == ("GET", "POST")
     with pytest.raises(NotImplementedError):
         endpoint.receive(Request("GET", "/"), 0.0)
+
+
+def test_a_service_need_do_nothing():
+    service = Service()
+    service.start(0.0)
+    service.tick(0.0)
+    service.hear(Event("message", "x", "", "", "", None, None))
+    service.drain(0.0)
+    assert (service.sources, service.dials, service.handlers) == ((), (), None)
+    assert (service.unsettled(), service.figures(), service.deadline) == (0, (), math.inf)
+    assert (service.needs_bot, service.hears, service.keeps_state) == (False, False, False)
+
+
+def test_a_dial_must_say_what_it_opens():
+    dial = Dial("ws://x/")
+    assert (dial.headers, dial.subprotocols, dial.interval, dial.max_size) == ((), (), 5.0, None)
+    with pytest.raises(NotImplementedError):
+        dial.open()
+
+
+def test_a_channel_need_only_receive():
+    channel = Channel()
+    channel.opened(0.0)
+    assert (channel.closing, channel.on_ready, channel.patient, list(channel.to_send())) == (None, None, False, [])
+    channel.closed(1000, 0.0)
+    with pytest.raises(NotImplementedError):
+        channel.receive("hello", 0.0)
+
+
+@given(st.text())
+def test_text_that_is_encoded_already_is_its_bytes_and_knows_what_it_is(text: str):
+    encoded = EncodedText(text.encode())
+    assert encoded == text.encode()
+    assert encoded.decode() == text
+    assert isinstance(encoded, bytes)
+    assert not isinstance(encoded[:], EncodedText)  # a part of it may be none
+
+
+@pytest.mark.parametrize("needs_reader", [False, True])
+def test_an_answer_says_whether_it_needs_somebody_who_reads_it(needs_reader: bool):  # noqa: FBT001 - a state
+    assert Pending(None, 1.0, lambda _: Response(200), needs_reader=needs_reader).needs_reader is needs_reader
+    assert not pending().needs_reader
 
 
 def test_a_source_must_say_what_it_sends_and_hears():
@@ -202,7 +228,7 @@ def test_a_source_must_say_what_it_sends_and_hears():
         Request("POST", "/", "msg_signature=SECRET", [(b"a", b"SECRET")], b"SECRET"),
         Response(200, b"SECRET"),
         OutgoingRequest("POST", "https://x/?response_code=SECRET", b"SECRET", (), 1.0),
-        Event("message", "wecom", "SECRET", "SECRET", "SECRET", None, None),
+        Dial("wss://x/?access_token=SECRET", headers=[(b"authorization", b"SECRET")]),
     ],
 )
 def test_what_crosses_the_hall_does_not_show_its_content(value: object):

@@ -84,6 +84,7 @@ class ForgettingMachine(RuleBasedStateMachine):
         assert len(self.expiring) == len(self.held) <= self.max_items
         alive = {key: value for key, value, end in self.held if end > self.now}
         assert {key: self.expiring.get(key, self.now) for key in range(7)} == {key: alive.get(key) for key in range(7)}
+        assert self.expiring.keys(self.now) == list(alive)  # in the order of setting
 
     @invariant()
     def it_told_of_every_entry_it_forgot_once_and_in_order(self) -> None:

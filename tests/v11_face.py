@@ -5,7 +5,7 @@ from collections.abc import Callable
 from rawbot.onebot.messages import Account
 from rawbot.onebot.requests import ActionRequest
 from rawbot.onebot.v11.calls import V11Call, translate_request
-from rawbot.onebot.v11.face import Face, Ids, MessageFormat
+from rawbot.onebot.v11.face import Face, Ids, MessageFormat, RecentMessages
 
 BOT = Account("wecom", "10001000")
 STATUS = {"good": True, "bots": [{"self": {"platform": "wecom", "user_id": "10001000"}, "online": True}]}
@@ -49,7 +49,7 @@ def face(
     status: object = STATUS,
     ids: Ids | None = None,
     message_format: MessageFormat = "array",
-    max_recent: int = 1000,
+    recent: RecentMessages | None = None,
 ) -> Face:
     return Face(
         bot,
@@ -57,7 +57,7 @@ def face(
         status=lambda: status,
         ids=ids,
         message_format=message_format,
-        max_recent=max_recent,
+        recent=recent,
     )
 
 

@@ -350,6 +350,7 @@ class Engine:
         """Let a service in; what it tells is for the handlers that are its own, or given."""
         self._services.add(name, service)
         service.fetch = self._clients[0].fetch
+        service.promise = self.loop.create_future
         service.dispatch = self._dispatcher(service.handlers or handlers or NOBODY).dispatch
         for source in service.sources:
             self._outgoing.add(source)

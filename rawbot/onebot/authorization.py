@@ -38,6 +38,11 @@ class Authorization:
         raw, form = unquote_to_bytes(given), unquote_plus(given).encode()
         return compare_digest(raw, self._token) | compare_digest(form, self._token)
 
+    @staticmethod
+    def is_brought(request: Request) -> bool:
+        """Tell whether a request brings a token at all, right or wrong."""
+        return request.header(b"authorization") is not None or _parameter(request.query) is not None
+
 
 def _parameter(query: str) -> str | None:
     for pair in query.split("&"):

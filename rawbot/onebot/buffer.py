@@ -52,7 +52,7 @@ class EventBuffer:
 
     def listens(self, now: float) -> bool:
         """Tell whether somebody has polled lately."""
-        return bool(self._pollers) or now - self._taken_at < LATELY
+        return 0 <= now - self._taken_at < LATELY or any(not pending.over for pending in self._pollers)
 
     def take(self, limit: int, now: float) -> list[dict[str, object]]:
         """Take out the oldest events, `limit` at the most; 0 for all."""

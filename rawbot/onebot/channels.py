@@ -67,12 +67,15 @@ class OneBotChannel(Channel):
 
     def push(self, broadcast: Broadcast) -> None:
         """Let an event go out."""
-        text = broadcast.text
+        self._queue(broadcast.text)
+
+    def _queue(self, text: EncodedText) -> None:
         self._events.append(text)
         self._queued += len(text)
         while self._queued > self._max_queue_bytes and len(self._events) > 1:  # a single one may be larger
             self._queued -= len(self._events.popleft())
             self.dropped += 1
+            self._implementation.dropped += 1
         self._flush()
 
     def listens(self, now: float) -> bool:  # noqa: ARG002 - a sink's shape

@@ -6,7 +6,8 @@ the status is 200.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from rawbot.errors import ConfigError, ProtocolError
 from rawbot.event import Event
@@ -17,11 +18,12 @@ from rawbot.onebot.channels import OneBotChannel
 from rawbot.onebot.codec import JSON, MSGPACK, Codec
 from rawbot.onebot.implementation import Implementation
 from rawbot.onebot.requests import ActionRequest
-from rawbot.onebot.retcodes import BAD_PARAM, TIRED, ActionError
+from rawbot.onebot.retcodes import BAD_PARAM, TIRED, UNSUPPORTED_PARAM, ActionError
 from rawbot.onebot.settings import HTTP, WebSocket
 from rawbot.websocket.handshake import require, wants_upgrade
 
 GET_LATEST_EVENTS = "get_latest_events"
+_PARAMS = frozenset(("limit", "timeout"))
 
 LONGEST_POLL = 600.0
 """Seconds for which a poll waits at the most, whatever it asks for."""
@@ -52,6 +54,7 @@ class OneBotEndpoint(Endpoint):
             require("OneBot's WebSockets")
         self.implementation = implementation
         self.handlers = implementation.handlers
+        self.methods = tuple(method for method, one in (("POST", http), ("GET", websocket)) if one is not None)
         self.max_body_size = http.max_size if http is not None else 0
         self._http = http
         self._websocket = websocket
@@ -74,11 +77,8 @@ class OneBotEndpoint(Endpoint):
         if request.method == "POST" and self._http is not None:
             return self._receive_action(request, now)
         if request.method == "GET" and self._websocket is not None:
-            return self._open(request)
-        allow = b"GET" if self._http is None else b"POST"
-        return refuse(
-            ProtocolError("the method is not one of this connection's", status=405, headers=((b"allow", allow),))
-        )
+            return self._open(request, self._websocket)
+        return _refuse_method(self.methods)
 
     def start(self, now: float) -> None:
         """Take on actions, and gather events."""
@@ -102,10 +102,8 @@ class OneBotEndpoint(Endpoint):
 
     def figures(self) -> Iterable[Figure]:
         """Return the numbers to be watched from outside."""
-        dropped = sum(channel.dropped for channel in self._channels)
         yield from self.implementation.figures()
         yield Figure("onebot_websockets", "gauge", len(self._channels), "WebSockets of applications.")
-        yield Figure("onebot_events_dropped", "gauge", dropped, "Events that their applications were too slow for.")
         if self._buffer is not None:
             yield Figure("onebot_buffer_events", "gauge", len(self._buffer), "Events that wait for a poll.")
             yield Figure("onebot_buffer_dropped", "counter", self._buffer.dropped, "Events that no poll came for.")
@@ -124,7 +122,8 @@ class OneBotEndpoint(Endpoint):
             return Answer(Response(200, action, codec.content_type))
         if action.action == GET_LATEST_EVENTS and self._buffer is not None:
             return self._poll(action, codec, self._buffer, now)
-        held = _Held(codec)
+        tired = ActionError(TIRED, "too many actions wait to be answered; this one may still take effect")
+        held = Held(codec, partial(performer.refuse, tired, action.echo, codec))
         event = performer.perform(action, codec, held.tell)
         if held.data is not None:
             return Answer(Response(200, held.data, codec.content_type), event)
@@ -134,7 +133,7 @@ class OneBotEndpoint(Endpoint):
         """Answer with the events that there are, or with the first that comes."""
         performer = self.implementation.performer
         try:
-            limit, timeout = _count(action, "limit"), min(_count(action, "timeout"), LONGEST_POLL)
+            limit, timeout = _read_params(action, strict=performer.strict)
         except ActionError as error:
             return Answer(Response(200, performer.refuse(error, action.echo, codec), codec.content_type))
         if timeout and not buffer and buffer.waiting >= MAX_POLLS:
@@ -152,29 +151,31 @@ class OneBotEndpoint(Endpoint):
 
     # WebSockets
 
-    def _open(self, request: Request) -> Exchange:
-        settings = self._websocket
-        if settings is None or not (wants_upgrade(request) or self._http is None):
-            return refuse(ProtocolError("actions come by POST", status=405, headers=((b"allow", b"POST"),)))
+    def _open(self, request: Request, settings: WebSocket) -> Exchange:
+        if not wants_upgrade(request) and self._http is not None:
+            return _refuse_method(("POST",))
         if not self._websocket_authorization.admits(request):
             return _refuse_token()
         channel = OneBotChannel(self.implementation, max_queue_bytes=settings.max_queue_bytes, opened_in=self._channels)
         return Upgrade(channel, max_size=settings.max_size)
 
 
-class _Held:
-    """The response to an action that may take a while."""
+class Held:
+    """The response to an action that may take a while. Where there is no place to wait: what `tired` makes, or 503."""
 
-    __slots__ = ("_codec", "_pending", "data")
+    __slots__ = ("_codec", "_pending", "_tired", "data", "status")
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, tired: Callable[[], bytes] | None = None) -> None:
         self.data: bytes | None = None
+        self.status = 200
         self._codec = codec
+        self._tired = tired
         self._pending: Pending | None = None
 
-    def tell(self, data: bytes) -> None:
+    def tell(self, data: bytes, status: int = 200) -> None:
         """Take the response; whoever waits for it has it at once."""
         self.data = data
+        self.status = status
         if self._pending is not None:
             self._pending.wake()
 
@@ -184,9 +185,18 @@ class _Held:
         return self._pending
 
     def _respond(self, _now: float) -> Response:
-        if self.data is None:  # the shell has no place for one more that waits
-            return Response(503, b"Service Unavailable\n", headers=((b"retry-after", b"1"),))
-        return Response(200, self.data, self._codec.content_type)
+        if self.data is not None:
+            return Response(self.status, self.data, self._codec.content_type)
+        if self._tired is not None:
+            return Response(200, self._tired(), self._codec.content_type)
+        return Response(503, b"Service Unavailable\n", headers=((b"retry-after", b"1"),))
+
+
+def _read_params(action: ActionRequest, *, strict: bool) -> tuple[int, float]:
+    """Return limit and timeout. Raises `ActionError`: 10003 for others than counts, 10004 for more when `strict`."""
+    if strict and not action.params.keys() <= _PARAMS:
+        raise ActionError(UNSUPPORTED_PARAM, f"{GET_LATEST_EVENTS} knows limit and timeout, and no more")
+    return _count(action, "limit"), min(_count(action, "timeout"), LONGEST_POLL)
 
 
 def _count(action: ActionRequest, name: str) -> int:
@@ -194,6 +204,11 @@ def _count(action: ActionRequest, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ActionError(BAD_PARAM, f"{name} must be a whole number, 0 or more")
     return value
+
+
+def _refuse_method(allowed: Iterable[str]) -> Answer:
+    allow = ", ".join(allowed).encode("ascii")
+    return refuse(ProtocolError("actions come by POST, WebSockets by GET", status=405, headers=((b"allow", allow),)))
 
 
 def _refuse_token() -> Answer:

@@ -71,6 +71,9 @@ class FileStore(Protocol):
         Raises `FileNotFoundError` for any other path, and `LimitError` when the file is larger than `max_bytes`.
         """
 
+    async def new_path(self) -> str:
+        """Return a path of its own at which a file may be put, for `move`."""
+
     async def move(self, path: str, max_bytes: int) -> Blob:
         """Take over the file at this path, which is gone from there then. Raises `LimitError` as `copy` does."""
 

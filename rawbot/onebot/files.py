@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Annotated, Literal, Protocol
 
 from rawbot.errors import ConfigError
+from rawbot.event import Attachment
 from rawbot.exchange import Figure
 from rawbot.media import MAGIC_BYTES, Media, default_name, sniff_type
 from rawbot.onebot.file_checks import check_headers, check_sha256, clean_name, demand
@@ -151,6 +152,16 @@ class Files:
         """
         offer = Offer(clean_name(name), kind, read, self._store.lock())
         return self._table.offer(offer, self._clock())
+
+    def offer_attachment(self, attachment: Attachment) -> str:
+        """Return a file_id for what a user sent. Pictures are downloaded to memory, what may be larger to the disk."""
+
+        async def save() -> Media:
+            with blame_disk():
+                path = await self._store.new_path()
+                return await attachment.save(path, max_bytes=self._max_size)
+
+        return self.offer(attachment.name, attachment.kind, attachment.read if attachment.kind == "image" else save)
 
     # The actions
 

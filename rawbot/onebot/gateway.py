@@ -1,22 +1,23 @@
 """The gateway: the app's channels as a OneBot platform each, so that OneBot applications drive any of them.
 
 Layer 3, pure: a `Service` that hears every event of the app's. A message becomes `message.private` or `message.group`,
-any other event a notice of the name `<platform>.<event>`. The bot's handlers in the process go on as without it: the
-reply ends when both they and an application have had their say, or when the time is over for which it is held.
+any other event a notice of the name `<platform>.<event>`. The bot's handlers in the process go on as without it: a
+reply ends when they have returned and something has been said, by them or by an application. For that it is held for
+a while, as long as any application is there.
 
-`send_message` writes to the newest open reply of the conversation (or to that of the message named by a `reply`
-segment) and ends it; what comes after that goes as a follow-up where the channel has any. `rawbot.write_stream` writes
-to an open reply piece by piece.
+`send_message` writes to an open reply of the conversation and ends it; what comes after that goes as a follow-up where
+the channel has any. Which reply is meant is told by a `reply` segment; without one it is the newest, in a group the
+newest of the user that `user_id` names. `rawbot.write_stream` writes to an open reply piece by piece.
 """
 
+import math
 from collections.abc import Awaitable, Iterable, Mapping
-from typing import Literal
 
-from rawbot.errors import StateError
-from rawbot.event import MESSAGE, Event, Illustrated
+from rawbot.errors import ConfigError, StateError
+from rawbot.event import MESSAGE, Event, FollowUp, Illustrated
 from rawbot.exchange import Figure, Service
 from rawbot.onebot import events
-from rawbot.onebot.conversations import Conversations, Target, Turn
+from rawbot.onebot.conversations import Conversations, Meant, Target, Turn
 from rawbot.onebot.files import Files
 from rawbot.onebot.implementation import Implementation
 from rawbot.onebot.messages import Account, Message
@@ -26,6 +27,7 @@ from rawbot.onebot.retcodes import (
     PLATFORM_ERROR,
     PLATFORM_UNABLE,
     PLATFORM_UNKNOWN_TARGET,
+    UNSUPPORTED_PARAM,
     UNSUPPORTED_SEGMENT,
     ActionError,
 )
@@ -34,14 +36,17 @@ HOLD = 30.0
 """Seconds for which a reply is held open for an application. Whatever comes later goes as a follow-up; an application
 that ignores a message leaves its user waiting for so long."""
 
+ABSENCE = 5.0
+"""Seconds for which replies are held while no application is there: NoneBot, which comes back after 3, then answers."""
+
 JsonObject = dict[str, object]
-DetailType = Literal["private", "group"]
 
 
 class Gateway(Service):
     """Stands between the channels of the app that it is attached to and the applications of an implementation.
 
-    `names` are the bots' names by platform, for get_self_info and where an event does not tell the bot's id.
+    `hold` is for how many seconds a reply is held open, `names` the bots' names by id, or by platform, for
+    get_self_info. Raises `ConfigError` for a time that cannot be.
     """
 
     hears = True
@@ -55,12 +60,17 @@ class Gateway(Service):
         hold: float = HOLD,
         names: Mapping[str, str] | None = None,
     ) -> None:
+        if not 0 <= hold < math.inf:
+            raise ConfigError(f"hold is a number of seconds, 0 or more, not {hold}")
         self.implementation = implementation
         self._files = files
+        self._hold = hold
         self._names = names or {}
-        self._conversations = Conversations(hold)
+        self._conversations = Conversations()
         self._streams: dict[str, Turn] = {}
         self._draining = False
+        self._alone_since = math.inf
+        """Since when no application is there."""
         for name in ("send_message", "delete_message", "get_self_info", "get_user_info", "get_friend_list"):
             implementation.actions.register(name, getattr(self, name))
         implementation.actions.register("rawbot.write_stream", self.write_stream)
@@ -75,33 +85,36 @@ class Gateway(Service):
         self._draining = False
 
     def hear(self, event: Event) -> None:
-        """Let applications know of an event."""
-        account = Account(event.platform, event.bot or event.platform)
-        self.implementation.set_online(account)
-        for attachment in event.attachments:
-            attachment.fetch = self.fetch
-        if event.kind != MESSAGE:
-            self.implementation.push(_notice(event, account))
+        """Let applications know of an event. What belongs to no conversation is none of theirs."""
+        if not event.chat:
             return
-        if self.implementation.is_heard() and not self._draining and event.keeper is None:
-            event.keeper = self._conversations.begin(event, account, self.implementation.clock(), self._returned)
-        self.implementation.push(self._message(event, account))
+        implementation, now = self.implementation, self.implementation.clock()
+        account = Account(event.platform, event.bot or event.platform)
+        implementation.set_online(account)
+        if not event.reply.finished:
+            turn = self._conversations.note(event, account, now, self._returned)
+            self._hold_for(event, turn, now)
+        if implementation.has_sinks:
+            for attachment in event.attachments:
+                attachment.fetch = self.fetch
+            implementation.push(self._message(event, account) if event.kind == MESSAGE else _notice(event, account))
 
     def tick(self, now: float) -> None:
-        """End the replies that no application wants any more."""
-        for turn in self._conversations.expired(now):
-            self._finish(turn)
-        self._streams = {name: turn for name, turn in self._streams.items() if turn.open}
+        """End the replies that no application wants any more: all of them when the last one does not come back."""
+        self._expire(now)
+        self._alone_since = math.inf if self.implementation.is_heard() else min(self._alone_since, now)
+        if now - self._alone_since >= ABSENCE:
+            for turn in self._conversations.release_all():
+                self._end(turn)
+        if self._streams:
+            self._streams = {name: turn for name, turn in self._streams.items() if turn.open}
 
     def drain(self, now: float) -> None:  # noqa: ARG002 - a service's shape
-        """Hold nothing any more: users are told that the bot goes down."""
+        """Hold nothing any more: users are told that the bot goes down, unless a handler still speaks to them."""
         self._draining = True
-        for turn in self._conversations:
-            self._conversations.release(turn)
-            if turn.settled:
-                turn.event.reply.finish()
-            elif turn.has_returned:
-                turn.event.reply.cancel("shutdown")
+        for turn in self._conversations.release_all():
+            if turn.has_returned:
+                turn.reply.cancel("shutdown")
 
     def figures(self) -> Iterable[Figure]:
         """Return the numbers to be watched from outside."""
@@ -112,38 +125,45 @@ class Gateway(Service):
     def send_message(
         self,
         bot: Account,
-        detail_type: DetailType,
+        detail_type: str,
         message: Message,
         user_id: str | None = None,
         group_id: str | None = None,
     ) -> JsonObject | Awaitable[JsonObject]:
         """Answer, or say something more to who has written."""
-        target = _target(bot, detail_type, user_id, group_id)
-        rendered = render(message)
-        return self._send_pictures(target, rendered) if rendered.images else self._send(target, rendered, [])
+        target, rendered = _target(bot, detail_type, user_id, group_id), render(message)
+        rendered.demand_something()
+        if rendered.images:
+            return self._send_pictures(target, rendered, user_id or "")
+        return self._send(target, rendered, user_id or "")
 
-    async def _send_pictures(self, target: Target, rendered: Rendered) -> JsonObject:
-        return self._send(target, rendered, [(await self._files.read(file_id)).data for file_id in rendered.images])
+    async def _send_pictures(self, target: Target, rendered: Rendered, user_id: str) -> JsonObject:
+        """Read the pictures, unless nothing could show them, and send."""
+        turn = _demand_pictures(self._find(target, rendered, user_id).open)
+        if turn.held:
+            self._hold_on(turn)
+        pictures = [(await self._files.read(file_id)).data for file_id in rendered.images]
+        return self._send(target, rendered, user_id, pictures)
 
-    def _send(self, target: Target, rendered: Rendered, pictures: list[bytes]) -> JsonObject:
-        now = self.implementation.clock()
-        turn = self._conversations.find_open(target, rendered.reply_to, now)
+    def _send(self, target: Target, rendered: Rendered, user_id: str, pictures: Iterable[bytes] = ()) -> JsonObject:
+        meant = self._find(target, rendered, user_id)
+        turn = meant.open
+        if rendered.images:
+            _demand_pictures(turn)
         if turn is None:
-            self._follow_up(target, rendered, now)
+            _follow_up(meant, rendered.text)
         else:
-            _write(turn, rendered.text, pictures)
-            turn.answered = True
-            if turn.has_returned:
-                self._finish(turn)
-        return {"message_id": self.implementation.new_id(), "time": now}
+            _write(turn, rendered.text, list(pictures))
+            self._note_answered(turn)
+        return {"message_id": self.implementation.new_id(), "time": self.implementation.clock()}
 
     def write_stream(
         self,
         bot: Account,
-        message: Message,
+        message: Message | None = None,
         *,
         stream_id: str | None = None,
-        detail_type: DetailType = "private",
+        detail_type: str = "private",
         user_id: str | None = None,
         group_id: str | None = None,
         replace: bool = False,
@@ -151,55 +171,96 @@ class Gateway(Service):
     ) -> JsonObject:
         """Write to an open reply piece by piece: the first call names the conversation, the next ones the stream.
 
-        `replace` shows the message in place of what was written, `finish` ends the reply. It is held while pieces come.
+        `replace` shows the message in place of all that was written, `finish` ends the reply, with or without a last
+        message. It is held for as long again with each piece.
         """
-        now, rendered = self.implementation.clock(), render(message)
+        rendered = render(message or [])
         if rendered.images:
             raise ActionError(UNSUPPORTED_SEGMENT, "a stream is made of text: send pictures with send_message")
+        if not finish and not replace:
+            rendered.demand_something()
+        begins = stream_id is None
         if stream_id is None:
-            turn = self._conversations.find_open(_target(bot, detail_type, user_id, group_id), rendered.reply_to, now)
+            turn = self._find(_target(bot, detail_type, user_id, group_id), rendered, user_id or "").open
             stream_id = self.implementation.new_id()
         else:
+            self._expire(self.implementation.clock())
             turn = self._streams.get(stream_id)
         if turn is None or not turn.open:
-            raise ActionError(PLATFORM_UNABLE, "there is no open reply to write to: use send_message")
-        self._streams[stream_id] = turn
-        self._conversations.hold_on(turn, now)
-        (turn.event.reply.replace if replace else turn.event.reply.write)(rendered.text)
+            raise ActionError(PLATFORM_UNABLE, "the reply has ended, or there is none: use send_message")
+        _write(turn, rendered.text, [], apart=begins, replace=replace)
         if finish:
-            del self._streams[stream_id]
-            turn.answered = True
-            if turn.has_returned:
-                self._finish(turn)
-        return {"stream_id": stream_id, "message_id": turn.event.message_id, "time": now}
+            self._streams.pop(stream_id, None)
+            self._note_answered(turn)
+        else:
+            turn.streamed = True
+            self._streams[stream_id] = turn
+            self._hold_on(turn)
+        return {"stream_id": stream_id, "message_id": stream_id, "time": self.implementation.clock()}
 
     def delete_message(self, message_id: str) -> None:  # noqa: ARG002 - the action's parameter
         """Refuse: no channel takes back what it has shown."""
         raise ActionError(PLATFORM_UNABLE, "this channel does not take back what was sent")
 
     def get_self_info(self, bot: Account) -> JsonObject:
-        """Tell who the bot is, as far as the channel tells it."""
-        return {"user_id": bot.user_id, "user_name": self._names.get(bot.platform, ""), "user_displayname": ""}
+        """Tell who the bot is, as far as that is known."""
+        name = self._names.get(bot.user_id) or self._names.get(bot.platform, "")
+        return {"user_id": bot.user_id, "user_name": name, "user_displayname": ""}
 
     def get_user_info(self, bot: Account, user_id: str) -> JsonObject:
-        """Tell of a user who has written within the last hour; channels give no names."""
-        if self._conversations.user(bot, user_id, self.implementation.clock()) is None:
+        """Tell of a user who has spoken within the last hour; channels give no names."""
+        if not self._conversations.knows(bot, user_id, self.implementation.clock()):
             raise ActionError(PLATFORM_UNKNOWN_TARGET, "this user has not written to the bot lately")
         return _user(user_id)
 
     def get_friend_list(self, bot: Account) -> list[JsonObject]:
-        """Tell who has written to the bot by themselves within the last hour."""
+        """Tell who has spoken to the bot by themselves within the last hour."""
         return [_user(user_id) for user_id in self._conversations.users(bot, self.implementation.clock())]
 
     # Inside
 
+    def _hold_for(self, event: Event, turn: Turn, now: float) -> None:
+        """Hold a reply while somebody listens, as long as the platform waits for it."""
+        seconds = self._hold if event.kind == MESSAGE else min(self._hold, event.patience)
+        if seconds > 0 and event.keeper is None and not self._draining and self.implementation.is_heard():
+            event.keeper = turn
+            self._conversations.hold(turn, now + seconds)
+
+    def _hold_on(self, turn: Turn) -> None:
+        """Hold a reply for as long again: an application is about to say something."""
+        if not self._draining:
+            self._conversations.hold(turn, self.implementation.clock() + self._hold)
+
     def _returned(self, turn: Turn) -> None:
         """Let the reply end with the handler, unless an application may still have something to say."""
-        if turn.settled or not self._conversations.holds(turn):
-            self._finish(turn)
+        if turn.settled or not turn.held:
+            self._end(turn)
+
+    def _note_answered(self, turn: Turn) -> None:
+        """End the reply, with the handler where that goes on."""
+        turn.answered = True
+        self._end(turn)
+
+    def _expire(self, now: float) -> None:
+        for turn in self._conversations.expire(now):
+            self._end(turn)
+
+    def _end(self, turn: Turn) -> None:
+        self._conversations.release(turn)
+        if turn.has_returned:
+            turn.reply.finish()
+
+    def _find(self, target: Target, rendered: Rendered, user_id: str) -> Meant:
+        """Return the turns that a message may answer, with those ended whose time is over."""
+        now = self.implementation.clock()
+        self._expire(now)
+        meant = self._conversations.find(target, rendered.reply_to, user_id, now)
+        if meant is None:
+            raise ActionError(PLATFORM_UNKNOWN_TARGET, "nobody has written from there lately, so nothing can be sent")
+        return meant
 
     def _message(self, event: Event, account: Account) -> events.OneBotEvent:
-        segments = segments_of(event, self._files)
+        segments = segments_of(event, account, self._files)
         message_id = event.message_id or self.implementation.new_id()
         if event.group:
             message = events.group_message(account, segments, event.sender, message_id, group_id=event.group)
@@ -209,44 +270,49 @@ class Gateway(Service):
             message.fields["rawbot.quote"] = event.quoted
         return message
 
-    def _finish(self, turn: Turn) -> None:
-        self._conversations.release(turn)
-        if turn.has_returned:
-            turn.event.reply.finish()
 
-    def _follow_up(self, target: Target, rendered: Rendered, now: float) -> None:
-        """Say something more where the channel lets us."""
-        if not self._conversations.knows(target, now):
-            raise ActionError(PLATFORM_UNKNOWN_TARGET, "nobody has written from there lately, so nothing can be sent")
-        if rendered.images:
-            raise ActionError(UNSUPPORTED_SEGMENT, "what follows a reply on this channel carries no pictures")
-        reason = "this channel takes one answer to each message, and no more"
-        for reply in self._conversations.follow_ups(target, now):
-            try:
-                reply.follow_up(rendered.text)
-            except StateError as error:
-                reason = str(error)
-            else:
-                return
-        raise ActionError(PLATFORM_UNABLE, reason)
+def _demand_pictures(turn: Turn | None) -> Turn:
+    """Return the turn to write to. Raises `ActionError` (10005) where no picture can be shown."""
+    if turn is None:
+        raise ActionError(UNSUPPORTED_SEGMENT, "no reply is open, and what follows one carries no pictures")
+    if not isinstance(turn.reply, Illustrated):
+        raise ActionError(UNSUPPORTED_SEGMENT, "this reply shows no pictures")
+    return turn
 
 
-def _write(turn: Turn, text: str, pictures: list[bytes]) -> None:
-    """Write to a reply, behind what stands there already. Raises `ActionError` for what the channel does not take."""
-    reply = turn.event.reply
-    if pictures and not isinstance(reply, Illustrated):
-        raise ActionError(UNSUPPORTED_SEGMENT, "this channel shows no pictures")
+def _write(turn: Turn, text: str, pictures: list[bytes], *, apart: bool = True, replace: bool = False) -> None:
+    """Write to a reply, `apart` from what stands there already. Raises `ActionError` for what it does not take."""
+    reply = turn.reply
     try:
-        for data in pictures:
-            if isinstance(reply, Illustrated):
-                reply.attach_image(data)
-        if text:
-            reply.write(f"\n\n{text}" if reply.text else text)
+        if pictures and isinstance(reply, Illustrated):
+            reply.attach_images(pictures)
+        if replace:
+            reply.replace(text)
+        elif text:
+            reply.write(f"\n\n{text}" if apart and reply.text else text)
     except StateError as error:
         raise ActionError(PLATFORM_ERROR, str(error)) from None
 
 
+def _follow_up(meant: Meant, text: str) -> None:
+    """Say something more where the channel lets us."""
+    reason = ""
+    for turn in (*meant.turns, *meant.others):
+        if isinstance(turn.reply, FollowUp):
+            try:
+                return turn.reply.follow_up(text)
+            except StateError as error:
+                turn.spent = not turn.open
+                reason = reason or str(error)
+    raise ActionError(PLATFORM_UNABLE, reason or "this channel takes one answer to each message, and no more")
+
+
 def _target(bot: Account, detail_type: str, user_id: str | None, group_id: str | None) -> Target:
+    """Return whom a message is for. A notice's own detail_type is taken, too: NoneBot answers a notice with that."""
+    if detail_type not in ("private", "group"):
+        if "." not in detail_type:
+            raise ActionError(UNSUPPORTED_PARAM, "there are private conversations and groups, and nothing else")
+        detail_type = "group" if group_id else "private"
     name = user_id if detail_type == "private" else group_id
     if not name:
         raise ActionError(BAD_PARAM, "user_id is missing" if detail_type == "private" else "group_id is missing")
@@ -254,10 +320,14 @@ def _target(bot: Account, detail_type: str, user_id: str | None, group_id: str |
 
 
 def _notice(event: Event, account: Account) -> events.OneBotEvent:
-    """Return what is no message, under the platform's own name for it."""
+    """Return what is no message, under the platform's own name for it and with its own fields."""
     fields: JsonObject = {"user_id": event.sender}
     if event.group:
         fields["group_id"] = event.group
+    if event.message_id:
+        fields["message_id"] = event.message_id
+    if event.payload:
+        fields["rawbot.payload"] = dict(event.payload)
     return events.OneBotEvent("notice", f"{event.platform}.{event.kind}", bot=account, fields=fields)
 
 

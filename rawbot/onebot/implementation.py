@@ -9,6 +9,7 @@ does not matter which.
 
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ from rawbot.onebot.messages import Account
 from rawbot.onebot.performing import ActionHandlers, Performer
 from rawbot.onebot.retcodes import ActionError
 from rawbot.onebot.roster import Roster
-from rawbot.onebot.settings import check_name
+from rawbot.onebot.settings import check_name, demand_count
 
 ONEBOT_VERSION = "12"
 
@@ -42,7 +43,8 @@ class Implementation:
 
     `heartbeat` is the interval of heartbeat events in milliseconds, 0 for none. `action_timeout` is in seconds.
     `strict` refuses parameters that an action does not know (10004), which are ignored otherwise. `clock` gives Unix
-    time, `entropy(n)` n random bytes. Raises `ConfigError` for names that the standard does not allow.
+    time, `entropy(n)` n random bytes. Raises `ConfigError` for names that the standard does not allow, those of the
+    bots' platforms among them.
     """
 
     def __init__(
@@ -61,10 +63,9 @@ class Implementation:
     ) -> None:
         self.impl = check_name("impl", impl)
         self.platform = check_name("platform", platform)
-        self.version = version
-        if isinstance(bots, str) or heartbeat < 0 or not 0 < action_timeout < math.inf or max_running < 1:
-            raise ConfigError("bots is a sequence, heartbeat 0 or more, action_timeout and max_running above 0")
-        self.roster = Roster(Account(platform, bot) if isinstance(bot, str) else bot for bot in bots)
+        self.version = _check_version(version)
+        demand_count("heartbeat", heartbeat)
+        self.roster = _make_roster(bots, platform)
         self.actions = Actions()
         self.performer = Performer(
             self.actions, self.roster, clock=clock, timeout=action_timeout, max_running=max_running, strict=strict
@@ -74,8 +75,12 @@ class Implementation:
         self.heartbeat = heartbeat
         self._entropy = entropy
         self._sinks: list[Sink] = []
+        self._leaving: deque[Broadcast] = deque()
+        self._sending = False
         self._next_beat = math.inf
         self.emitted = 0
+        self.dropped = 0
+        """How many events the applications on WebSockets were too slow for."""
         self.files: Files | None = None
         """The file service, if there is one: time passes for it, too."""
         for name in ("get_supported_actions", "get_status", "get_version"):
@@ -105,7 +110,7 @@ class Implementation:
         self.push(event)
 
     def push(self, event: OneBotEvent) -> None:
-        """Send an event to everybody, without waiting for anybody.
+        """Send an event to everybody, without waiting for anybody. It may not be changed afterwards.
 
         Its id and time are set unless it has them; an event without a bot gets the only one. Raises `StateError` for an
         event that the standard does not know how to say.
@@ -123,9 +128,10 @@ class Implementation:
     def remove_bot(self, bot: str | Account) -> None:
         """Forget a bot; everybody is told that it is offline."""
         account = Account(self.platform, bot) if isinstance(bot, str) else bot
-        if account in list(self.roster):
-            self.set_online(account, online=False)
-            self.roster.remove(account)
+        gone = self.roster.remove(account)
+        if gone is not None:
+            last = {"self": gone.encode(), "online": False}
+            self._send(events.status_update(self.roster.status([]) | {"bots": [last]}))
 
     def set_good(self, good: bool) -> None:  # noqa: FBT001 - on or off
         """Note whether the implementation itself is well; everybody is told when that is news."""
@@ -143,6 +149,11 @@ class Implementation:
         """Let no more go there."""
         if sink in self._sinks:
             self._sinks.remove(sink)
+
+    @property
+    def has_sinks(self) -> bool:
+        """Whether events go anywhere at all, be it only to a buffer that nobody has asked for lately."""
+        return bool(self._sinks)
 
     def is_heard(self) -> bool:
         """Tell whether events go to an application, as far as that can be known."""
@@ -187,13 +198,12 @@ class Implementation:
         self.performer.tick(now)
         if self.files is not None:
             self.files.tick(now)
-        if now >= self._next_beat:
-            interval = self.heartbeat / 1000
-            self._next_beat = max(self._next_beat + interval, now)
-            self._send(events.heartbeat(self.heartbeat))
+        if self._next_beat < math.inf:
+            self._beat(now, self.heartbeat / 1000)
 
     def drain(self) -> None:
         """Say that it is about to go."""
+        self._next_beat = math.inf
         self.set_good(good=False)
 
     def figures(self) -> Iterator[Figure]:
@@ -201,6 +211,7 @@ class Implementation:
         performer = self.performer
         yield Figure("onebot_sinks", "gauge", len(self._sinks), "Connections and buffers that events go to.")
         yield Figure("onebot_events", "counter", self.emitted, "Events that were sent.")
+        yield Figure("onebot_websockets_dropped", "counter", self.dropped, "Events that WebSockets were too slow for.")
         yield Figure("onebot_actions", "counter", performer.performed, "Action requests that were answered.")
         yield Figure("onebot_actions_failed", "counter", performer.failed, "Those that were answered with an error.")
         yield Figure("onebot_actions_running", "gauge", len(performer), "Actions whose handlers run.")
@@ -209,6 +220,15 @@ class Implementation:
 
     # Inside
 
+    def _beat(self, now: float, interval: float) -> None:
+        """Beat if it is time; a clock that was set back, or stood still, delays or repeats no beat."""
+        if now >= self._next_beat:
+            following = self._next_beat + interval
+            self._next_beat = following if following > now else now + interval
+            self._send(events.heartbeat(self.heartbeat))
+        else:
+            self._next_beat = min(self._next_beat, now + interval)
+
     def _send(self, event: OneBotEvent) -> None:
         broadcast = self.prepare(event)
         try:
@@ -216,8 +236,17 @@ class Implementation:
         except ActionError as error:
             raise StateError(f"this event cannot be encoded: {error}") from None
         self.emitted += 1
-        for sink in tuple(self._sinks):
-            sink.push(broadcast)
+        self._leaving.append(broadcast)
+        if self._sending:  # a poll is answered, and the request behind it emits: all shall get both in their order
+            return
+        self._sending = True
+        try:
+            while self._leaving:
+                broadcast = self._leaving.popleft()
+                for sink in tuple(self._sinks):
+                    sink.push(broadcast)
+        finally:
+            self._sending = False
 
     def _only_bot(self) -> Account:
         try:
@@ -233,3 +262,20 @@ class Implementation:
 
     def _get_version(self) -> dict[str, object]:
         return {"impl": self.impl, "version": self.version, "onebot_version": ONEBOT_VERSION}
+
+
+def _check_version(version: str) -> str:
+    if not isinstance(version, str) or not version.isprintable():
+        raise ConfigError("version is a printable str: it stands in a header field")
+    return version
+
+
+def _make_roster(bots: Sequence[str | Account], platform: str) -> Roster:
+    if isinstance(bots, str):
+        raise ConfigError("bots is a sequence of ids, or of accounts")
+    roster = Roster(Account(platform, bot) if isinstance(bot, str) else bot for bot in bots)
+    for account in roster:
+        check_name("platform", account.platform)
+        if not account.user_id:
+            raise ConfigError("a bot's id must not be empty")
+    return roster

@@ -5,7 +5,7 @@ connect/communication/http-webhook and websocket-reverse.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rawbot.errors import StateError
 from rawbot.event import Event
@@ -40,11 +40,20 @@ class ReverseWebSocket(Dial):
 
 
 class Outlets(Service):
-    """All connections that one implementation opens. Raises `MissingExtraError` where a library for them is missing."""
+    """All connections that one implementation opens. Raises `MissingExtraError` where a library for them is missing.
+
+    `complain` tells the operator what goes wrong with webhooks.
+    """
 
     keeps_state = True  # applications know one connection from each bot
 
-    def __init__(self, implementation: Implementation, connections: Iterable[HTTPWebhook | WebSocketReverse]) -> None:
+    def __init__(
+        self,
+        implementation: Implementation,
+        connections: Iterable[HTTPWebhook | WebSocketReverse],
+        *,
+        complain: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.implementation = implementation
         self.handlers = implementation.handlers
         connections = list(connections)
@@ -53,7 +62,7 @@ class Outlets(Service):
             require("OneBot's reverse WebSockets")
         self.dials = [ReverseWebSocket(implementation, settings) for settings in reverse]
         self.webhooks = [
-            Webhook(implementation, settings, self._dispatch)
+            Webhook(implementation, settings, self._dispatch, complain=complain)
             for settings in connections
             if isinstance(settings, HTTPWebhook)
         ]

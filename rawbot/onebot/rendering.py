@@ -9,8 +9,8 @@ from typing import NamedTuple
 from rawbot.event import Attachment, Event
 from rawbot.onebot import messages
 from rawbot.onebot.files import Files
-from rawbot.onebot.messages import Message, Segment
-from rawbot.onebot.retcodes import UNSUPPORTED_SEGMENT, ActionError
+from rawbot.onebot.messages import Account, Message, Segment
+from rawbot.onebot.retcodes import BAD_PARAM, BAD_SEGMENT_DATA, UNSUPPORTED_SEGMENT, ActionError
 
 _AS_SEGMENT = {"image": messages.image, "video": messages.video, "voice": messages.voice, "audio": messages.audio}
 
@@ -23,27 +23,35 @@ class Rendered(NamedTuple):
     """The file_ids of pictures."""
     reply_to: str
     """The id of the message that it answers, or nothing."""
+    is_empty: bool
+    """Whether there was no segment at all."""
+
+    def demand_something(self) -> None:
+        """Raise `ActionError` for a message that shows nothing: 10003 without segments, 10006 with empty ones."""
+        if self.is_empty:
+            raise ActionError(BAD_PARAM, "the message is empty")
+        if not self.images and not self.text.strip():
+            raise ActionError(BAD_SEGMENT_DATA, "nothing of this message can be seen")
 
 
-def segments_of(event: Event, files: Files) -> Message:
+def segments_of(event: Event, account: Account, files: Files) -> Message:
     """Return what a user wrote. In a group the bot is mentioned, since channels tell of nothing else there.
 
-    Files are offered by id, and downloaded only when an application gets them.
+    Files are offered by id, and downloaded only when an application gets them. There is a segment at least.
     """
     found: list[Segment] = []
     if event.reply_to:
-        found.append(messages.reply(event.reply_to))
-    if event.group and event.bot:
-        found.append(messages.mention(event.bot))
+        found.append(messages.reply(event.reply_to, ""))  # whose it was is not told, and must be said
+    if event.group:
+        found.append(messages.mention(account.user_id))
     if event.text:
         found.append(messages.text(event.text))
     found += [_segment_of(attachment, files) for attachment in event.attachments]
-    return found
+    return found or [messages.text("")]
 
 
 def _segment_of(attachment: Attachment, files: Files) -> Segment:
-    file_id = files.offer(attachment.name, attachment.kind, attachment.read)
-    return _AS_SEGMENT.get(attachment.kind, messages.file)(file_id)
+    return _AS_SEGMENT.get(attachment.kind, messages.file)(files.offer_attachment(attachment))
 
 
 def render(message: Message) -> Rendered:
@@ -51,10 +59,11 @@ def render(message: Message) -> Rendered:
     words: list[str] = []
     images: list[str] = []
     reply_to = ""
+    mentioned = False
     for segment in message:
         data = segment.data
         if segment.type == "text":
-            words.append(str(data["text"]))
+            words.append(str(data["text"]).removeprefix(" " if mentioned else ""))
         elif segment.type == "image":
             images.append(str(data["file_id"]))
         elif segment.type == "mention":
@@ -66,5 +75,6 @@ def render(message: Message) -> Rendered:
         elif segment.type == "reply":
             reply_to = str(data["message_id"])
         else:
-            raise ActionError(UNSUPPORTED_SEGMENT, f"this channel shows no segments of type {segment.type}")
-    return Rendered("".join(words), images, reply_to)
+            raise ActionError(UNSUPPORTED_SEGMENT, f"this channel shows no segments of type {segment.type[:64]}")
+        mentioned = segment.type in ("mention", "mention_all")
+    return Rendered("".join(words), images, reply_to, not message)

@@ -40,11 +40,11 @@ class Roster:
         self._only = account if len(self._online) == 1 else None
         return known is None or known[1] is not online
 
-    def remove(self, account: Account) -> bool:
-        """Forget a bot; return whether there was one."""
+    def remove(self, account: Account) -> Account | None:
+        """Forget a bot; return it as it was known, or None when there was none."""
         gone = self._online.pop(_key(account), None)
         self._only = next(iter(self)) if len(self._online) == 1 else None
-        return gone is not None
+        return None if gone is None else gone[0]
 
     def find(self, named: Account | None) -> Account:
         """Return the bot that an action names, or the only one. Raises `ActionError` 10101 or 10102."""

@@ -41,11 +41,10 @@ class HTTP:
     """Bytes of a request's body, else 413."""
 
     def __post_init__(self) -> None:
-        _check_port(self.port)
-        _check_token(self.access_token)
-        if self.event_buffer_size < 0:
-            raise ConfigError("event_buffer_size must be 0 or more")
-        _demand_positive("max_size", self.max_size)
+        check_port(self.port)
+        check_token(self.access_token)
+        demand_count("event_buffer_size", self.event_buffer_size)
+        demand_positive("max_size", self.max_size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +59,10 @@ class WebSocket:
     max_queue_bytes: int = MAX_QUEUE_BYTES
 
     def __post_init__(self) -> None:
-        _check_port(self.port)
-        _check_token(self.access_token)
-        _demand_positive("max_size", self.max_size)
-        _demand_positive("max_queue_bytes", self.max_queue_bytes)
+        check_port(self.port)
+        check_token(self.access_token)
+        demand_positive("max_size", self.max_size)
+        demand_positive("max_queue_bytes", self.max_queue_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +80,10 @@ class HTTPWebhook:
     max_queue_bytes: int = field(default=MAX_QUEUE_BYTES, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_url(self.url, ("http", "https"))
-        _check_token(self.access_token)
-        if self.timeout < 0:
-            raise ConfigError("timeout must be 0 or more milliseconds")
-        _demand_positive("max_queue_bytes", self.max_queue_bytes)
+        check_url(self.url, ("http", "https"))
+        check_token(self.access_token)
+        demand_count("timeout", self.timeout)
+        demand_positive("max_queue_bytes", self.max_queue_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +97,11 @@ class WebSocketReverse:
     max_queue_bytes: int = field(default=MAX_QUEUE_BYTES, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_url(self.url, ("ws", "wss"))
-        _check_token(self.access_token)
-        _demand_positive("reconnect_interval", self.reconnect_interval)
-        _demand_positive("max_size", self.max_size)
-        _demand_positive("max_queue_bytes", self.max_queue_bytes)
+        check_url(self.url, ("ws", "wss"))
+        check_token(self.access_token)
+        demand_positive("reconnect_interval", self.reconnect_interval)
+        demand_positive("max_size", self.max_size)
+        demand_positive("max_queue_bytes", self.max_queue_bytes)
 
 
 Connection = HTTP | WebSocket | HTTPWebhook | WebSocketReverse
@@ -116,17 +114,26 @@ def check_name(what: str, name: str) -> str:
     return name
 
 
-def _check_port(port: int) -> None:
-    if not isinstance(port, int) or not 0 <= port <= 65535:  # noqa: PLR2004 - 16 bits
+def check_port(port: int) -> None:
+    """Raise `ConfigError` for what is no port."""
+    if not _is_whole(port) or not 0 <= port <= 65535:  # noqa: PLR2004 - 16 bits
         raise ConfigError("port must be from 0 to 65535")
 
 
-def _check_token(token: str | None) -> None:
-    if token is not None and not (isinstance(token, str) and token.isprintable() and token.isascii()):
+def check_token(token: str | None) -> None:
+    """Raise `ConfigError` for a token that cannot be sent."""
+    if token is None:
+        return
+    if not (isinstance(token, str) and token.isprintable() and token.isascii()):
         raise ConfigError("access_token must be printable ASCII: it stands in a header field")
+    if token != token.strip():
+        raise ConfigError("access_token must not begin or end with a blank: HTTP takes those from a header field")
 
 
-def _check_url(url: str, schemes: tuple[str, ...]) -> None:
+def check_url(url: str, schemes: tuple[str, ...]) -> None:
+    """Raise `ConfigError` for what is no URL of one of these two schemes, and for one with credentials in it."""
+    if not isinstance(url, str):
+        raise ConfigError("url must be a str")
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -138,6 +145,17 @@ def _check_url(url: str, schemes: tuple[str, ...]) -> None:
         raise ConfigError("url must hold no credentials: give access_token")
 
 
-def _demand_positive(name: str, value: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+def demand_positive(name: str, value: int) -> None:
+    """Raise `ConfigError` unless this is a whole number above 0."""
+    if not _is_whole(value) or value < 1:
         raise ConfigError(f"{name} must be a whole number, 1 or more")
+
+
+def demand_count(name: str, value: int) -> None:
+    """Raise `ConfigError` unless this is a whole number, 0 or more."""
+    if not _is_whole(value) or value < 0:
+        raise ConfigError(f"{name} must be a whole number, 0 or more")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

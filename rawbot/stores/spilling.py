@@ -91,6 +91,10 @@ class SpillingStore:
         opening = partial(open_regular, path) if folder is None else partial(open_below, folder, path)
         return await self._make(partial(self._copy, opening, max_bytes))
 
+    async def new_path(self) -> str:
+        """Return a path at which a file may be put, for `move`; what is not moved goes with `close`."""
+        return await asyncio.to_thread(self._new_path)
+
     async def move(self, path: str, max_bytes: int) -> SpillingBlob:
         """Take over the file at this path, which is gone from there even when `LimitError` is raised as `copy` does."""
         return await self._make(partial(self._move, path, max_bytes))

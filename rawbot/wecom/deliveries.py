@@ -13,6 +13,7 @@ from itertools import count
 
 import orjson
 
+from rawbot.errors import StateError
 from rawbot.exchange import OutgoingRequest, Response, Source
 from rawbot.wecom.clock import SteadyClock
 
@@ -53,6 +54,17 @@ class Deliveries(Source):
     def can_post(self, url: str) -> bool:
         """Tell whether a body for this URL would be sent."""
         return bool(url) and self.enabled and self.waiting() < self._max_waiting
+
+    def demand(self, url: str, *, expires_at: float) -> None:
+        """Raise `StateError`, and say why, if a body for this URL would not be sent."""
+        if not url:
+            raise StateError("no response_url came with this, or it has carried its one message")
+        if not self.enabled:
+            raise StateError("outgoing requests are not possible: they need a running App and rawbot[client]")
+        if expires_at <= self._now:
+            raise StateError("the response_url was good for an hour, which is over")
+        if not self.can_post(url):
+            raise StateError("too many messages wait to be posted to response_urls")
 
     def post(self, url: str, body: bytes, *, expires_at: float, after: str = "") -> None:
         """Send this body as soon as the shell can; `expires_at` is the end of the URL's life, Unix seconds.

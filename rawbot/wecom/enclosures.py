@@ -6,12 +6,15 @@ place of these six fields.
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from copy import deepcopy
 
 from rawbot.errors import StateError
 from rawbot.media import MAGIC_BYTES, sniff_type
 from rawbot.wecom.cards import Card, check_card
+from rawbot.wecom.markdown import is_visible, with_notice
 from rawbot.wecom.messages import Json, encode_image_item
+from rawbot.wecom.texts import WeComTexts
 
 MAX_IMAGES = 10
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
@@ -61,15 +64,24 @@ class Enclosures:
             self._card_msgid = msgid
         return self.card if self._card_msgid == msgid else None
 
+    def tell_losses(self, text: str, texts: WeComTexts, *, single: bool) -> str:
+        """Return the words that follow a bubble, and with them what of this could not be shown."""
+        if self.pictures_lost:
+            text = with_notice(text, texts.pictures_lost)
+        if self.card_late and (is_visible(text) or not single):
+            text = with_notice(text, texts.card_lost)
+        return text
 
-def check_image(data: bytes, *, images: int) -> None:
-    """Raise `StateError` for what cannot be a further picture beside so many."""
-    if images == MAX_IMAGES:
+
+def check_images(images: Sequence[bytes], *, beside: int) -> None:
+    """Raise `StateError` for what cannot be further pictures beside so many."""
+    if beside + len(images) > MAX_IMAGES:
         raise StateError(f"msg_item: at most {MAX_IMAGES} images")
-    if len(data) > MAX_IMAGE_BYTES:
-        raise StateError(f"msg_item: an image of {len(data)} bytes, {MAX_IMAGE_BYTES} are the limit")
-    if sniff_type(data[:MAGIC_BYTES]) not in ("image/png", "image/jpeg"):
-        raise StateError("msg_item: neither JPG nor PNG")
+    for data in images:
+        if len(data) > MAX_IMAGE_BYTES:
+            raise StateError(f"msg_item: an image of {len(data)} bytes, {MAX_IMAGE_BYTES} are the limit")
+        if sniff_type(data[:MAGIC_BYTES]) not in ("image/png", "image/jpeg"):
+            raise StateError("msg_item: neither JPG nor PNG")
 
 
 def encoded_size(data: bytes) -> int:

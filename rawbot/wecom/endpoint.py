@@ -36,6 +36,7 @@ from rawbot.wecom.messages import (
     contents,
     decode_message,
     encode_stream,
+    payload_of,
     strip_mention,
     text_of,
 )
@@ -270,6 +271,8 @@ class WeComEndpoint(Endpoint):
             message_id=message.msgid,
             bot=message.aibotid,
             group=message.chatid,
+            payload=payload_of(message),
+            patience=EVENT_DEADLINE if reply.awaits_words else 0.0,
         )
         if not reply.answerable or self._draining:
             reply.close()

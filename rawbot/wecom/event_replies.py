@@ -39,8 +39,8 @@ class EventReply:
     """The reply to one event (`exchange.Reply`).
 
     enter_chat: `write` or `card` make the welcome. template_card_event: `update_card` changes the card and is sent at
-    once; `write` goes out through the event's response_url when the handler returns. Any other event may not be
-    answered, and writing raises `StateError`.
+    once; `write` goes out through the event's response_url when the handler returns, `follow_up` after that. Any other
+    event may not be answered, and writing raises `StateError`.
     """
 
     __slots__ = (
@@ -73,6 +73,11 @@ class EventReply:
         return self._type in (EnterChat, CardEvent)
 
     @property
+    def awaits_words(self) -> bool:
+        """Whether the answer itself may be words: those after a card event keep nobody waiting."""
+        return self._type is EnterChat
+
+    @property
     def text(self) -> str:
         """All that was written so far; nothing of it is kept when the reply is finished."""
         return "".join(self._parts)
@@ -87,11 +92,8 @@ class EventReply:
         self._demand_open()
         if self._type is EnterChat and self.answer is not None:
             raise StateError(_ANSWERED)
-        if self._type is CardEvent and not self._deliveries.can_post(self._response_url):
-            raise StateError(
-                "words after a card event go out through its response_url: the event brought none, or outgoing "
-                "requests are not possible here (they need a running App and pip install 'rawbot[client]')"
-            )
+        if self._type is CardEvent:
+            self._deliveries.demand(self._response_url, expires_at=self._expires_at)
         self._parts.append(clean(text))
 
     def replace(self, text: str) -> None:
@@ -124,8 +126,7 @@ class EventReply:
     def finish(self) -> None:
         """End the reply as it is."""
         if self._type is CardEvent and is_visible(self.text):
-            body = encode_markdown(self._fit())
-            self._deliveries.post(self._response_url, body, expires_at=self._expires_at)
+            self._post(self.text)
         self.close()
 
     def fail(self) -> None:
@@ -138,11 +139,23 @@ class EventReply:
         """End the reply because the handler was stopped."""
         self.finish()
 
+    def follow_up(self, text: str) -> None:
+        """Say something after a card event when the reply is finished: its response_url carries one message in all.
+
+        Raises `StateError` where that cannot be.
+        """
+        if self._type is not CardEvent:
+            raise StateError("nothing may follow this event but what answers it in time")
+        if not self.finished or not is_visible(text):
+            raise StateError("a reply is followed up when it is finished, by words that can be seen")
+        self._deliveries.demand(self._response_url, expires_at=self._expires_at)
+        self._post(clean(text))
+
     def time_out(self) -> bytes:
         """Return the answer as it is now; from here on it is the answer, whatever the handler does later."""
         if self.answer is None:
             welcome = self._type is EnterChat and is_visible(self.text)
-            self.answer = encode_text(self._fit()) if welcome else EMPTY
+            self.answer = encode_text(self._fit(self.text)) if welcome else EMPTY
         return self.answer
 
     def wait(self, pending: Pending) -> None:
@@ -157,10 +170,13 @@ class EventReply:
         self._parts.clear()
         self._wake()
 
-    def _fit(self) -> str:
-        """Return what was written, as much of it as one message holds."""
-        text = self.text
+    def _fit(self, text: str) -> str:
+        """Return as much of it as one message holds."""
         return text if len(text.encode()) <= TEXT_LIMIT else shorten(text, self._texts.cut)[0]
+
+    def _post(self, text: str) -> None:
+        url, self._response_url = self._response_url, ""  # it is good for one
+        self._deliveries.post(url, encode_markdown(self._fit(text)), expires_at=self._expires_at)
 
     def _demand_open(self) -> None:
         if self.finished:

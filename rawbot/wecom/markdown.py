@@ -95,6 +95,20 @@ def shorten(text: str, notice: str) -> tuple[str, str]:
     return with_notice(head.rstrip(), notice), tail
 
 
+def unseen(text: str, shown: str, cut_off: str) -> str:
+    """Return what of a text is not among what was `shown` of it, after which `cut_off` was left out.
+
+    All of it, save thoughts, when it does not begin with that any more.
+    """
+    text = without_thought(text)
+    if not text.startswith(shown):
+        return text
+    new = text[len(shown) :]
+    if is_blank(new) or cut_off:
+        return cut_off + new
+    return open_block(shown)[1] + new
+
+
 def split(text: str, limit: int) -> tuple[str, str]:
     """Cut a text in two, the head at most `limit` bytes of UTF-8.
 

@@ -204,6 +204,17 @@ def contents(message: UserMessage) -> list[Content]:
     return parts
 
 
+def payload_of(message: Incoming) -> Json:
+    """Return what an event, or a message of an unknown kind, says in the field that is named after it."""
+    holder = message.raw
+    kind = holder.get("msgtype")
+    if kind == "event":
+        holder = _dict(holder, "event")
+        kind = holder.get("eventtype")
+    value = holder.get(str(kind))
+    return value if isinstance(value, dict) else {}
+
+
 def encode_stream(
     stream_id: str,
     content: str,

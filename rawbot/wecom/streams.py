@@ -14,6 +14,7 @@ text in O(1); asked again it gets the same or a newer one, never an older one an
               (what is new since then goes out through response_url, once the notice was fetched)
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from rawbot.errors import StateError
@@ -21,17 +22,17 @@ from rawbot.event import CancelReason
 from rawbot.exchange import Pending
 from rawbot.wecom.cards import Card
 from rawbot.wecom.deliveries import LIFETIME, Deliveries
-from rawbot.wecom.enclosures import Enclosures, check_image, encoded_size
+from rawbot.wecom.enclosures import Enclosures, check_images, encoded_size
 from rawbot.wecom.frames import encode_waiting, encode_words
 from rawbot.wecom.markdown import (
     TEXT_LIMIT,
     clean,
     is_blank,
     is_visible,
-    open_block,
     prefix,
     shorten,
     split,
+    unseen,
     with_notice,
     without_thought,
 )
@@ -140,19 +141,29 @@ class Stream:
         self._append(text)
         self._changed()
 
+    @property
+    def illustrated(self) -> bool:
+        """Whether there is a picture or a card."""
+        return (self._enclosed or _NOTHING).shown
+
     def attach_image(self, data: bytes) -> None:
         """Show a picture (JPG or PNG, at most 10 MB, at most 10 of them) when the reply is finished.
 
         Raises `StateError` for anything else. Once the reply is `overdue` a picture cannot be shown any more, since a
         response_url carries none; the user is told so, as when the endpoint holds its `max_bytes` already.
         """
+        self.attach_images((data,))
+
+    def attach_images(self, images: Sequence[bytes]) -> None:
+        """Show several: all of them, or `StateError` and none."""
         self._demand_open()
-        check_image(data, images=0 if self._enclosed is None else len(self._enclosed.images))
-        enclosed = self._enclose()
-        if self.phase is OVERDUE or not self._hold(encoded_size(data)):
-            enclosed.pictures_lost = True
-            return
-        enclosed.add_image(data)
+        check_images(images, beside=len((self._enclosed or _NOTHING).images))
+        enclosed = self._enclosed = self._enclosed or Enclosures()
+        for data in images:
+            if self.phase is OVERDUE or not self._hold(encoded_size(data)):
+                enclosed.pictures_lost = True
+            else:
+                enclosed.add_image(data)
 
     def card(self, card: Card) -> None:
         """Show a card with the next frame; one per reply. Raises `CardError` or `StateError`.
@@ -160,7 +171,8 @@ class Stream:
         Once the reply is `overdue` a card goes out alone, in single chats, when no words do; else the user is told.
         """
         self._demand_open()
-        self._enclose().set_card(card, late=self.phase is OVERDUE)
+        self._enclosed = self._enclosed or Enclosures()
+        self._enclosed.set_card(card, late=self.phase is OVERDUE)
         self._changed()
 
     def finish(self) -> None:
@@ -178,10 +190,12 @@ class Stream:
     def follow_up(self, text: str) -> None:
         """Say something more when the reply is finished, by response_url: that carries one message in all.
 
-        Raises `StateError` where there is none, or it has carried one.
+        Raises `StateError` where it cannot be, or has carried one.
         """
-        if self.phase is not CLOSED or not self._owner.deliveries.can_post(self._response_url):
-            raise StateError("no response_url can carry one more message, or the reply is not finished yet")
+        if self.phase is not CLOSED or not is_visible(text):
+            raise StateError("a reply is followed up when it is finished, by words that can be seen")
+        self._owner.deliveries.demand(self._response_url, expires_at=self._expires_at)
+        self._cut = False  # that was another text
         self._deliver(clean(text))
 
     # The platform's side
@@ -232,9 +246,11 @@ class Stream:
         self._wake(closed=True)
 
     def release(self) -> int:
-        """Let go of the pictures, as the table forgets the stream; return how many bytes were held for it."""
+        """Let go of pictures, and of words that are said, as the table forgets it; return how many bytes it held."""
         if self._enclosed is not None:
             self._enclosed.images = ()
+        if self.phase is CLOSED:
+            self._text = self._final = ""
         return self._held
 
     # Inside
@@ -247,11 +263,6 @@ class Stream:
         if phase not in MOVES[self.phase]:
             raise StateError(f"a stream cannot go from {self.phase.name} to {phase.name}")
         self.phase = phase
-
-    def _enclose(self) -> Enclosures:
-        if self._enclosed is None:
-            self._enclosed = Enclosures()
-        return self._enclosed
 
     def _append(self, text: str) -> bool:
         """Take in as much of a text as there is room for; tell whether it was anything."""
@@ -351,11 +362,8 @@ class Stream:
     def _deliver_late(self, sentence: str) -> None:
         """Send what the bubble did not show: the words since then, else a card that came too late for it."""
         texts, enclosed = self._owner.texts, self._enclosed or _NOTHING
-        text = with_notice(self._rest(), sentence)
-        if enclosed.pictures_lost:
-            text = with_notice(text, texts.pictures_lost)
-        if enclosed.card_late and (is_visible(text) or not self._single):
-            text = with_notice(text, texts.card_lost)
+        text = with_notice(unseen(self.text, self._shown, self._unshown), sentence)
+        text = enclosed.tell_losses(text, texts, single=self._single)
         if is_visible(text):
             self._deliver(text.lstrip("\n"))
         elif enclosed.card_late and enclosed.card is not None:
@@ -363,16 +371,6 @@ class Stream:
         elif self._owner.deliveries.can_post(self._response_url):
             self._deliver(texts.concluded if is_visible(self._shown) or enclosed.shown else texts.silent)
         self._text, self._parts, self._shown, self._unshown = self._final, (), "", ""
-
-    def _rest(self) -> str:
-        """Return what was written and not shown when the bubble ended; all of it, if it was replaced since."""
-        text = without_thought(self.text)
-        if not text.startswith(self._shown):
-            return text
-        new = text[len(self._shown) :]
-        if is_blank(new) or self._unshown:
-            return self._unshown + new
-        return open_block(self._shown)[1] + new
 
     def _fit(self, text: str) -> str:
         """Return what the bubble shows of a text at its end; have the rest sent, or say that it was cut."""

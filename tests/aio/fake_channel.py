@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from time import time
 
 from fake_transport import FakeTransport
@@ -67,6 +67,17 @@ class FakeChannel(Channel):
         """Say something by itself."""
         self.waiting += messages
         self.on_ready()
+
+
+class PatientChannel(FakeChannel):
+    """Keeps what the peer does not read yet: gives it one by one, and forgets each as it does."""
+
+    patient = True
+
+    def to_send(self) -> Iterator[bytes | str]:
+        self._call("to_send")
+        while self.waiting:
+            yield self.waiting.pop(0)
 
 
 class FakeHost:

@@ -12,7 +12,7 @@ from rawbot.aio.server import serve
 from rawbot.aio.settings import Timeouts
 from rawbot.bot import Bot
 from rawbot.errors import ConfigError, StateError
-from rawbot.exchange import Answer, Response
+from rawbot.exchange import Answer, Dial, Response, Service
 from rawbot.http.limits import Limits
 
 
@@ -52,6 +52,111 @@ def test_an_endpoint_without_a_bot_is_refused():
     with pytest.raises(ConfigError, match="no bot for /a"):
         app.add("/a", FakeEndpoint())
     app.add("/a", FakeEndpoint(), bot=Bot())
+
+
+# Services without a path
+
+
+def test_a_service_takes_part_once_whether_it_has_a_path_or_not():
+    app, service, endpoint, other = App(Bot()), Service(), FakeEndpoint(), FakeEndpoint()
+    app.attach(service)
+    with pytest.raises(ConfigError, match="takes part already"):
+        app.attach(service)
+    app.add("/a", endpoint)
+    with pytest.raises(ConfigError, match="takes part already"):
+        app.attach(endpoint)
+    app.attach(other)
+    with pytest.raises(ConfigError, match="takes part already"):
+        app.add("/b", other)
+    assert [route.path for route in app.routes] == ["/a"]
+
+
+def test_a_service_that_needs_a_bot_needs_one():
+    app, service = App(), Service()
+    app.attach(Service())
+    service.needs_bot = True
+    with pytest.raises(ConfigError, match="no bot for this service"):
+        app.attach(service)
+    app.attach(service, bot=Bot())
+    own = Service()
+    own.needs_bot, own.handlers = True, Bot()
+    app.attach(own)
+
+
+def test_an_endpoint_with_handlers_of_its_own_needs_no_bot():
+    endpoint = FakeEndpoint()
+    endpoint.handlers = Bot()
+    app = App()
+    app.add("/a", endpoint)
+    (route,) = app.routes
+    assert route.bot is endpoint.handlers
+
+
+def test_while_an_app_runs_no_service_joins():
+    app = App()
+
+    async def run():
+        app.engine(asyncio.get_running_loop())
+        with pytest.raises(StateError, match="attach its services before"):
+            app.attach(Service())
+        await app.aclose()
+        app.attach(Service())
+
+    asyncio.run(run())
+
+
+def test_a_service_that_cannot_be_leaves_the_app_free_to_start_without_it():
+    app, service = App(), Service()
+    service.dials = (Dial("http://no.example/"),)
+    app.attach(service)
+
+    async def run():
+        for _ in range(2):
+            with pytest.raises(ConfigError, match=r"begins with ws:// or wss://"):
+                app.engine(asyncio.get_running_loop())
+        service.dials = ()
+        app.engine(asyncio.get_running_loop())
+        await app.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_service_that_fails_to_start_keeps_the_app_from_being_served():
+    class Failing(Service):
+        def start(self, now: float) -> None:  # noqa: ARG002 - a service's shape
+            raise ZeroDivisionError
+
+    app = App()
+    app.attach(Failing())
+
+    async def run():
+        with pytest.raises(ZeroDivisionError):
+            async with serve(app, port=0):
+                pytest.fail("it was served")
+        assert app.running is None
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("own", [None, 5])
+@pytest.mark.parametrize("given", [None, 3])
+def test_how_long_a_body_may_be_is_said_by_whoever_adds_an_endpoint_or_by_itself(own: int | None, given: int | None):
+    endpoint = FakeEndpoint()
+    endpoint.max_body_size = own
+    app = App(Bot(), limits=Limits(max_body_size=7))
+    app.add("/bot", endpoint, max_body_size=given)
+    limit = given or own or 7
+
+    async def run():
+        async with serve(app, port=0) as server:
+            for size, status in ((limit, b"200"), (limit + 1, b"413")):
+                request = b"POST /bot HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+                assert (await talk(server.port, request + b"x" * size, eof=True)).startswith(b"HTTP/1.1 " + status)
+
+    asyncio.run(run())
+
+
+# Bounds
 
 
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])

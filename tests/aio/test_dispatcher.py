@@ -569,3 +569,141 @@ def test_a_handler_that_returns_its_words_is_told_that_handlers_write(caplog: py
     assert run_one(lambda *_: "my answer").endings == ["finished"]
     assert "returned a str: handlers write" in caplog.text
     assert "my answer" not in caplog.text
+
+
+# Listeners and keepers
+
+
+class FakeKeeper:
+    """Remembers whose handlers have returned."""
+
+    def __init__(self, *, failing: bool = False) -> None:
+        self.failing = failing
+        self.kept: list[tuple[str, list[str]]] = []
+
+    def returned(self, event: Event) -> None:
+        self.kept.append((event.text, list(event.reply.endings)))
+        if self.failing:
+            raise ZeroDivisionError
+
+
+def test_listeners_are_told_in_the_very_call_and_before_any_handler():
+    told: list[str] = []
+    stage = Stage()
+
+    async def run():
+        dispatcher = begin(stage)
+        dispatcher.listeners = [
+            lambda event: told.append(f"{event.text} {len(stage.seen)}"),
+            lambda _: told.append("too"),
+        ]
+        dispatcher.dispatch(make_event("hello"))
+        assert told == ["hello 0", "too"]
+        await turns()
+
+    asyncio.run(run())
+    assert stage.seen == ["hello begins", "hello ends"]
+
+
+@pytest.mark.parametrize("kind", ["message", "enter_chat"])
+def test_a_listener_that_fails_is_logged_and_the_others_and_the_handler_have_their_turn(
+    kind: str, caplog: pytest.LogCaptureFixture
+):
+    told: list[Event] = []
+    stage, event = Stage(), make_event("hello", kind=kind)
+
+    def fail(_: Event) -> None:
+        raise ZeroDivisionError
+
+    async def run():
+        dispatcher = begin(stage)
+        dispatcher.listeners = [fail, told.append]
+        dispatcher.dispatch(event)
+        await turns()
+
+    asyncio.run(run())
+    assert (told, event.reply.endings) == ([event], ["finished"])
+    assert "a service could not take an event in" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["message", "enter_chat"])
+@pytest.mark.parametrize("handler", ["plain", "coroutine", "none"])
+def test_a_keeper_is_told_that_the_handler_has_returned_and_the_reply_is_left_to_it(kind: str, handler: str):
+    bot, keeper, event = Bot(), FakeKeeper(), make_event("hello", kind=kind)
+    event.keeper = keeper
+
+    async def answer(event: Event, reply: FakeReply):
+        assert keeper.kept == []
+        await asyncio.sleep(0)
+        reply.write(event.text)
+
+    if handler != "none":
+        chosen = answer if handler == "coroutine" else lambda event, reply: reply.write(event.text)
+        (bot.on_message if kind == "message" else bot.on_event())(chosen)
+
+    async def run():
+        Dispatcher(bot, asyncio.get_running_loop(), fetch).dispatch(event)
+        await turns()
+
+    asyncio.run(run())
+    assert keeper.kept == [("hello", [])]
+    assert event.reply.endings == []
+
+
+def test_a_listener_may_bring_the_keeper():
+    stage, keeper, event = Stage(), FakeKeeper(), make_event("hello")
+
+    def listen(event: Event) -> None:
+        event.keeper = keeper
+
+    async def run():
+        dispatcher = begin(stage)
+        dispatcher.listeners = [listen]
+        dispatcher.dispatch(event)
+        await turns()
+
+    asyncio.run(run())
+    assert (keeper.kept, event.reply.endings) == ([("hello", [])], [])
+
+
+def test_a_handler_that_fails_or_is_stopped_ends_the_reply_whoever_keeps_it():
+    bot, keeper = Bot(policy="cancel_previous"), FakeKeeper()
+    events = [make_event("bad", chat="other"), make_event("wait"), make_event("wait"), make_event("self", chat="third")]
+    for event in events:
+        event.keeper = keeper
+
+    @bot.on_message
+    async def answer(event: Event, _: FakeReply):
+        if event.text == "bad":
+            raise ZeroDivisionError
+        if event.text == "self":
+            raise asyncio.CancelledError
+        await asyncio.Event().wait()
+
+    async def run():
+        dispatcher = Dispatcher(bot, asyncio.get_running_loop(), fetch)
+        for event in events:
+            dispatcher.dispatch(event)
+            await turns()
+        await dispatcher.close(0.01)
+
+    asyncio.run(run())
+    assert [event.reply.endings for event in events] == [["failed"], ["superseded"], ["shutdown"], ["failed"]]
+    assert keeper.kept == []
+
+
+def test_a_keeper_that_fails_leaves_no_reply_open_and_the_conversation_goes_on(caplog: pytest.LogCaptureFixture):
+    stage, keeper = Stage(), FakeKeeper(failing=True)
+    events = [make_event("one"), make_event("two")]
+    for event in events:
+        event.keeper = keeper
+
+    async def run():
+        dispatcher = begin(stage, events)
+        await turns(12)
+        assert dispatcher.running == dispatcher.waiting == 0
+
+    asyncio.run(run())
+    assert [event.reply.endings for event in events] == [["failed"]] * 2
+    assert [text for text, _ in keeper.kept] == ["one", "two"]
+    assert [record.exc_info[0] for record in caplog.records] == [ZeroDivisionError] * 2

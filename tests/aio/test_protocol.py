@@ -5,7 +5,19 @@ import logging
 from time import time
 
 import pytest
-from fake_endpoint import GET, FakeEndpoint, Waiting, echo, make_event, until
+from fake_endpoint import (
+    GET,
+    FakeEndpoint,
+    Waiting,
+    connect,
+    echo,
+    hang_up,
+    make_event,
+    read_response,
+    serving,
+    talk,
+    until,
+)
 from fake_transport import FakeTransport, bodies, connected, get, post, statuses
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -255,6 +267,72 @@ def test_the_last_answer_to_a_half_closed_client_says_that_it_is_the_last():
             waiting.pending[0].wake()
             assert b"\r\nconnection: close\r\n" in transport.take()
             assert transport.closing
+
+    asyncio.run(run())
+
+
+class Taking(Waiting):
+    """Answers take something away."""
+
+    def __call__(self, request: Request, now: float) -> Pending:
+        pending = super().__call__(request, now)
+        pending.needs_reader = True
+        return pending
+
+
+def test_a_half_closed_client_is_gone_for_an_answer_that_takes_something_away():
+    waiting = Taking()
+
+    async def run():
+        async with connected(FakeEndpoint(waiting)) as (transport, protocol, engine):
+            protocol.data_received(GET)
+            assert engine.pending == 1
+            assert protocol.eof_received() is False
+            assert waiting.pending[0].over  # in this very call: what comes right afterwards goes to somebody else
+            assert engine.pending == 0
+            waiting.pending[0].wake()
+            assert (transport.written, transport.closing) == (b"", True)
+
+    asyncio.run(run())
+
+
+def test_what_was_answered_before_still_goes_out_and_nothing_behind_is_taken():
+    waiting = Taking()
+
+    def answer(request: Request, now: float) -> Answer | Pending:
+        return waiting(request, now) if request.query == "wait" else Answer(Response(200, bytes(100_000)))
+
+    async def run():
+        endpoint = FakeEndpoint(answer)
+        async with connected(endpoint, stuck=True) as (transport, protocol, _):
+            protocol.data_received(get(1))
+            transport.paused_protocol = False  # one more than the peer reads was on its way already
+            protocol.resume_writing()
+            protocol.data_received(get("wait") + get(3))
+            protocol.pause_writing()
+            assert protocol.eof_received() is False
+            assert waiting.pending[0].over
+            assert transport.closing
+            protocol.resume_writing()
+            assert statuses(transport.take()) == [200]
+            assert [request.query for request in endpoint.requests] == ["1", "wait"]
+
+    asyncio.run(run())
+
+
+def test_over_a_socket_a_client_that_closes_its_side_loses_nothing_for_the_next_one():
+    waiting = Taking()
+
+    async def run():
+        async with serving(FakeEndpoint(waiting)) as port:
+            assert await talk(port, GET, eof=True) == b""
+            assert waiting.pending[0].over
+            reader, writer = await connect(port)
+            writer.write(GET)
+            await until(lambda: len(waiting.pending) == 2)
+            waiting.pending[1].wake()
+            assert (await read_response(reader))[2] == b"late "
+            await hang_up(writer)
 
     asyncio.run(run())
 

@@ -290,3 +290,17 @@ def test_a_file_is_what_was_written_into_it(data: bytes, parts: st.DataObject, s
                 assert await blob.read(start, end - start) == data[start:end]
 
     asyncio.run(main())
+
+
+def test_a_file_can_be_put_where_the_store_says_and_what_is_not_moved_goes_with_it(tmp_path: Path):
+    async def scenario(store: SpillingStore) -> None:
+        first, second = Path(await store.new_path()), Path(await store.new_path())
+        assert first != second
+        for path in (first, second):
+            path.write_bytes(LARGE)
+        blob = await store.move(str(first), 100)
+        assert await content(blob) == LARGE
+        assert second.name in os.listdir(first.parent)  # noqa: PTH208 - as above
+        assert first.name not in os.listdir(first.parent)  # noqa: PTH208
+
+    with_store(tmp_path, scenario)

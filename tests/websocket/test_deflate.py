@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from websocket_frames import BINARY, CONT, NOW, PING, RSV1, TEXT, Sent, converse, frame, read, read_frames, single, take
 from websocket_requests import handshake_request
 
-from rawbot.exchange import Channel, Upgrade
+from rawbot.exchange import Channel, EncodedText, Upgrade
 from rawbot.websocket.connection import COMPRESS_FROM, WebSocketConnection
 from rawbot.websocket.handshake import accept
 from rawbot.websocket.settings import WebSocketSettings
@@ -152,3 +152,11 @@ def test_nothing_is_kept_between_messages():
     assert [type(s) for s in read_frames(take(connection))] == [Sent]
     assert not hasattr(extension, "decoder")
     assert not hasattr(extension, "encoder")
+
+
+def test_text_that_is_encoded_already_is_compressed_as_text():
+    connection = WebSocketConnection(ON, NOW, extensions=extensions())
+    text = EncodedText(b"x" * COMPRESS_FROM)
+    connection.send(text, NOW)
+    (sent,) = read_frames(take(connection))
+    assert (sent.opcode, sent.rsv, inflated(sent.payload)) == (TEXT, RSV1, text)

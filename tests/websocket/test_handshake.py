@@ -3,6 +3,7 @@
 import base64
 import runpy
 import sys
+from dataclasses import replace
 
 import h11
 import pytest
@@ -16,7 +17,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from rawbot.errors import MissingExtraError, ProtocolError, StateError
+from rawbot.errors import ConfigError, MissingExtraError, ProtocolError, StateError
 from rawbot.exchange import Channel, Request, Upgrade
 from rawbot.websocket import connection, frames, handshake
 from rawbot.websocket.handshake import (
@@ -152,6 +153,19 @@ def test_the_chosen_subprotocol_is_told():
     request = handshake_request({b"sec-websocket-protocol": b"a, b"})
     agreed = agree(request, subprotocol="b")
     assert (agreed.subprotocol, fields_of(agreed.data)[b"sec-websocket-protocol"]) == ("b", b"b")
+
+
+@pytest.mark.parametrize("max_size", [None, 1, 7, 10**9])
+def test_an_endpoint_may_have_a_limit_of_its_own_for_messages(max_size: int | None):
+    ours = WebSocketSettings(max_size=5, max_queue=3)
+    settings = agree(handshake_request(), ours, max_size=max_size).connection.settings
+    assert settings == (ours if max_size is None else replace(ours, max_size=max_size))
+
+
+@pytest.mark.parametrize("max_size", [0, -1])
+def test_a_limit_that_lets_nothing_through_is_the_endpoint_s_fault(max_size: int):
+    with pytest.raises(ConfigError):
+        agree(handshake_request(), max_size=max_size)
 
 
 @pytest.mark.parametrize("subprotocol", ["c", "a, b", "", "é", "a\r\nx: y"])

@@ -20,6 +20,7 @@ from websocket_frames import (
 )
 
 from rawbot.errors import ConfigError, StateError
+from rawbot.exchange import EncodedText
 from rawbot.websocket.connection import WRITE_COUNT, WRITE_SIZE, Phase, WebSocketConnection
 from rawbot.websocket.settings import WebSocketSettings
 
@@ -64,6 +65,17 @@ def test_a_message_of_any_size_is_one_frame_of_the_shortest_head(size: int):
     wire = take(connection)
     assert list(read_frames(wire)) == [Sent(BINARY, b"\xfe" * size)]
     assert len(wire) == size + (2 if size < 126 else 4 if size < 65536 else 10)
+
+
+@pytest.mark.parametrize("client", [False, True])
+@pytest.mark.parametrize("size", [0, 1, 200, 70_000])
+def test_text_that_is_encoded_already_goes_out_as_text_however_often(size: int, client: bool):  # noqa: FBT001 - a side
+    connection = WebSocketConnection(WebSocketSettings(), NOW, client=client)
+    text = EncodedText("é".encode() * size)
+    for _ in range(2):
+        connection.send(text, NOW)
+    connection.send(bytes(text), NOW)
+    assert [(sent.opcode, sent.payload) for sent in written(connection)] == [(TEXT, text)] * 2 + [(BINARY, text)]
 
 
 def test_messages_go_out_in_their_order_and_pongs_before_them():

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from wecom_callbacks import T0, URL
 
+from rawbot.errors import StateError
 from rawbot.exchange import OutgoingRequest, Response
 from rawbot.wecom.deliveries import FETCHED_WITHIN, LIFETIME, RETRY_AFTER, Deliveries
 
@@ -248,3 +249,25 @@ def test_a_url_s_life_ends_after_an_hour():
     deliveries.post(URL, b"new", expires_at=T0 + 2 * LIFETIME)
     assert take(deliveries, T0 + LIFETIME).body == b"new"
     assert (deliveries.lost, deliveries.next_request(T0 + LIFETIME)) == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "on", "room", "now", "reason"),
+    [
+        ("", True, 1, T0, "no response_url"),
+        (URL, False, 1, T0, r"rawbot\[client\]"),
+        (URL, True, 1, T0 + LIFETIME, "an hour"),
+        (URL, True, 0, T0, "too many"),
+        (URL, True, 1, T0 + LIFETIME - 1, None),
+    ],
+)
+def test_why_a_body_would_not_be_sent_is_told(url: str, on: bool, room: int, now: float, reason: str | None):  # noqa: FBT001
+    deliveries = Deliveries(max_waiting=room)
+    deliveries.enabled = on
+    deliveries.tick(now)
+    if reason is None:
+        deliveries.demand(url, expires_at=T0 + LIFETIME)
+        return
+    with pytest.raises(StateError, match=reason):
+        deliveries.demand(url, expires_at=T0 + LIFETIME)
+    assert deliveries.lost == 0

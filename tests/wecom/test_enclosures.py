@@ -8,7 +8,8 @@ from wecom_callbacks import CARD, JPG, PNG
 
 from rawbot.errors import StateError
 from rawbot.wecom.cards import CardError
-from rawbot.wecom.enclosures import MAX_IMAGE_BYTES, MAX_IMAGES, Enclosures, check_image, encoded_size
+from rawbot.wecom.enclosures import MAX_IMAGE_BYTES, MAX_IMAGES, Enclosures, check_images, encoded_size
+from rawbot.wecom.texts import WeComTexts
 
 
 def test_nothing_is_shown_before_something_is_enclosed():
@@ -19,7 +20,7 @@ def test_nothing_is_shown_before_something_is_enclosed():
 @pytest.mark.parametrize("data", [PNG, JPG])
 def test_a_picture_is_encoded_as_the_platform_wants_it(data: bytes):
     enclosed = Enclosures()
-    check_image(data, images=MAX_IMAGES - 1)
+    check_images([data], beside=MAX_IMAGES - 1)
     enclosed.add_image(data)
     encoded = base64.b64encode(data).decode()
     image = {"base64": encoded, "md5": hashlib.md5(data).hexdigest()}
@@ -34,7 +35,7 @@ def test_a_picture_is_encoded_as_the_platform_wants_it(data: bytes):
 )
 def test_what_cannot_be_shown_is_refused(data: bytes, images: int):
     with pytest.raises(StateError, match="msg_item"):
-        check_image(data, images=images)
+        check_images([data], beside=images)
 
 
 def test_the_card_goes_with_one_callback_and_its_repetition():
@@ -59,3 +60,18 @@ def test_there_is_one_card_and_it_is_a_card():
     enclosed.set_card(CARD, late=False)
     with pytest.raises(StateError, match="one card"):
         enclosed.set_card(CARD, late=False)
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("words", ["", "words"])
+def test_what_could_not_be_shown_is_told_unless_a_card_can_go_alone(words: str, single: bool):  # noqa: FBT001
+    texts, enclosed = WeComTexts(), Enclosures()
+    assert enclosed.tell_losses(words, texts, single=single) == words
+    enclosed.set_card(CARD, late=True)
+    told = enclosed.tell_losses(words, texts, single=single)
+    assert (texts.card_lost in told) == (bool(words) or not single)
+    assert told.startswith(words)
+    enclosed.pictures_lost = True
+    told = enclosed.tell_losses(words, texts, single=single)
+    assert texts.pictures_lost in told
+    assert texts.card_lost in told

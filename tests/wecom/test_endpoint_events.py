@@ -205,3 +205,18 @@ def test_answers_to_events_are_bounded(endpoint: WeComEndpoint):
     for number in range(MAX_EVENTS + 3):
         post(endpoint, event("something_new", msgid=f"e{number}"))
     assert len(endpoint._events) == MAX_EVENTS
+
+
+def test_the_bot_is_told_where_an_event_is_from_and_all_that_it_says(endpoint: WeComEndpoint):
+    _, pressed, _ = begin(endpoint, card_event(msgid="e7") | {"chattype": "group", "chatid": "wr-1"})
+    assert (pressed.message_id, pressed.bot, pressed.group) == ("e7", "BOT", "wr-1")
+    assert pressed.payload == {"card_type": "button_interaction", "event_key": "yes", "task_id": "task-1"}
+    assert (pressed.patience, pressed.keeper, pressed.quoted, pressed.reply_to) == (0.0, None, "", "")
+
+
+def test_only_a_welcome_leaves_time_for_words(endpoint: WeComEndpoint):
+    _, entered, _ = begin(endpoint, event("enter_chat", msgid="e8"))
+    assert (entered.patience, entered.payload, entered.group) == (EVENT_DEADLINE, {}, "")
+    judged = post(endpoint, event("feedback_event", {"id": "x"}, "e9")).event
+    assert judged is not None
+    assert (judged.patience, judged.payload) == (0.0, {"id": "x"})

@@ -428,3 +428,28 @@ def test_first_frames_that_were_encrypted_ahead_name_their_own_streams_under_eit
         if number % 7 == 0:
             endpoint.streams.new_id()
     assert len(set(seen)) == len(seen)
+
+
+def test_the_bot_is_told_which_message_it_is_and_where_it_was_said(endpoint: WeComEndpoint):
+    alone, together = text(msgid="m7"), text(msgid="m8", chattype="group", chatid="wr-1")
+    events = [say(endpoint, alone), say(endpoint, together)]
+    assert [(event.message_id, event.bot, event.group) for event in events] == [
+        ("m7", "BOT", ""),
+        ("m8", "BOT", "wr-1"),
+    ]
+    assert [(event.quoted, event.reply_to, event.keeper, event.payload) for event in events] == [
+        ("", "", None, None)
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("quote", "quoted"),
+    [
+        ({"msgtype": "text", "text": {"content": "earlier"}}, "earlier"),
+        ({"msgtype": "voice", "voice": {"content": "spoken"}}, "spoken"),
+        ({"msgtype": "image", "image": {"url": FILE_URL}}, ""),
+    ],
+)
+def test_the_words_of_a_quote_are_told_apart(endpoint: WeComEndpoint, quote: Json, quoted: str):
+    event = say(endpoint, text("and this?", quote=quote))
+    assert (event.text, event.quoted) == ("and this?", quoted)

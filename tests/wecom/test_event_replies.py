@@ -7,7 +7,7 @@ from open_streams import TEXTS, sent
 from wecom_callbacks import CARD, T0, URL, Json, card_event, event, message
 
 from rawbot.errors import StateError
-from rawbot.event import MESSAGE, Reply
+from rawbot.event import MESSAGE, FollowUp, Reply
 from rawbot.exchange import Pending, Response
 from rawbot.wecom.cards import CardError
 from rawbot.wecom.deliveries import LIFETIME, Deliveries
@@ -262,7 +262,58 @@ def test_every_request_that_waits_gets_the_same_answer():
 def test_words_after_a_card_event_are_refused_where_they_could_not_be_sent(missing: str):
     reply = reply_to(PRESSED | {"response_url": ""} if missing == "response_url" else PRESSED)
     reply._deliveries.enabled = missing != "client"
-    with pytest.raises(StateError, match=r"rawbot\[client\]"):
+    reason = {"response_url": "no response_url", "client": r"rawbot\[client\]"}
+    with pytest.raises(StateError, match=reason[missing]):
         reply.write("important")
     reply.finish()
     assert reply._deliveries.lost == 0
+
+
+# What follows
+
+
+def test_one_message_may_follow_a_card_event_that_is_answered():
+    reply = reply_to(PRESSED)
+    assert isinstance(reply, FollowUp)
+    with pytest.raises(StateError, match="finished"):
+        reply.follow_up("Noted.")
+    reply.update_card(CARD)
+    reply.finish()
+    with pytest.raises(StateError, match="can be seen"):
+        reply.follow_up(" ")
+    reply.follow_up("Noted.")
+    assert late(reply) == [{"msgtype": "markdown", "markdown": {"content": "Noted."}}]
+    with pytest.raises(StateError, match="no response_url"):
+        reply.follow_up("Once more.")
+
+
+def test_a_card_event_whose_handler_had_words_carries_no_more():
+    reply = reply_to(PRESSED)
+    reply.write("Noted.")
+    reply.finish()
+    with pytest.raises(StateError, match="no response_url"):
+        reply.follow_up("Once more.")
+    assert len(late(reply)) == 1
+
+
+@pytest.mark.parametrize("fields", [WELCOME, FEEDBACK, UNKNOWN], ids=lambda f: f["event"]["eventtype"])
+def test_nothing_follows_any_other_event(fields: Json):
+    reply = reply_to(fields | {"response_url": URL})
+    reply.finish()
+    with pytest.raises(StateError, match="nothing may follow"):
+        reply.follow_up("Hello again.")
+    assert late(reply) == []
+
+
+def test_what_follows_and_is_too_long_says_so():
+    reply = reply_to(PRESSED)
+    reply.finish()
+    reply.follow_up("word " * 10_000)
+    (body,) = late(reply)
+    assert body["markdown"]["content"].endswith(TEXTS.cut)
+    assert len(body["markdown"]["content"].encode()) <= TEXT_LIMIT
+
+
+@each_event
+def test_only_a_welcome_is_waited_for(fields: Json):
+    assert reply_to(fields).awaits_words == (fields is WELCOME)

@@ -13,6 +13,7 @@ from rawbot.wecom.markdown import (
     prefix,
     shorten,
     split,
+    unseen,
     with_notice,
     without_thought,
 )
@@ -220,3 +221,20 @@ def test_a_shortened_text_always_fits_and_shows_its_notice(pieces: list[str]):
     assert len(head.encode()) <= TEXT_LIMIT
     assert head.endswith(NOTICE)
     assert is_visible(head)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "cut_off", "rest"),
+    [
+        ("one two", "one", "", " two"),
+        ("one", "one", "", ""),
+        ("anew", "one", "", "anew"),
+        ("one two", "one", " and a half", " and a half two"),
+        ("```py\na\nb", "```py\na", "", "```py\n\nb"),
+        ("```py\na\n", "```py\na", "", "\n"),
+        ("<think>hm</think>one two", "one", "", " two"),
+        ("<think>still", "", "", ""),
+    ],
+)
+def test_what_is_new_since_the_bubble_s_end_is_unseen(text: str, shown: str, cut_off: str, rest: str):
+    assert unseen(text, shown, cut_off) == rest

@@ -31,6 +31,7 @@ from rawbot.wecom.messages import (
     Voice,
     contents,
     decode_message,
+    payload_of,
     strip_mention,
 )
 
@@ -407,3 +408,19 @@ def test_any_object_is_a_message_or_refused(fields: dict, kind: str, eventtype: 
     else:
         assert decoded.msgid
         assert not isinstance(decoded, UserMessage) or isinstance(decoded.text, str)
+
+
+@pytest.mark.parametrize(
+    ("fields", "payload"),
+    [
+        (event("enter_chat"), {}),
+        (event("feedback_event", {"id": "x", "type": 2}), {"id": "x", "type": 2}),
+        (event("something_new", {"a": [1]}), {"a": [1]}),
+        (event("something_new", "a word"), {}),
+        (card_event(), {"card_type": "button_interaction", "event_key": "yes", "task_id": "task-1"}),
+        (message(msgtype="link", link={"url": "u"}), {"url": "u"}),
+        (message(), {}),
+    ],
+)
+def test_an_event_s_own_fields_are_its_payload(fields: dict, payload: dict):
+    assert payload_of(decode(fields)) == payload

@@ -301,6 +301,22 @@ def test_the_table_s_memory_is_returned_when_all_is_over():
     assert sys.getsizeof(table._streams) <= sys.getsizeof({1: 1})
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_forgotten_stream_holds_no_words_once_all_is_said(late: bool):  # noqa: FBT001 - a state
+    table = make_table()
+    stream = opened(table)
+    stream.write("said")
+    table.tick(T0 + 330 * late)
+    if not late:
+        stream.finish()
+    stream.write(" and on") if late else None
+    table.tick(T0 + 330 + 420)
+    assert len(table) == 0
+    assert stream.text == ("said and on" if late else "")
+    stream.finish()
+    assert [body["markdown"]["content"] for body in sent(table.deliveries)] == [" and on"] * late
+
+
 def test_streams_leave_nothing_behind():
     message = user_message()
     table = make_table(max_streams=2 * MANY)
@@ -399,7 +415,7 @@ class StreamsAgainstAModel(RuleBasedStateMachine):
     @rule(data=st.data(), msgid=st.sampled_from(["m1", "r1", "r2"]))
     def the_platform_polls(self, data: st.DataObject, msgid: str) -> None:
         model = self.pick(data)
-        if model is None:
+        if model is None or self.table.get(model.stream.id, self.now) is None:  # nobody gets to see a forgotten one
             return
         frame = model.stream.frame(msgid)
         body = json.loads(frame)["stream"]

@@ -5,15 +5,16 @@ import hashlib
 import json
 
 import pytest
-from open_streams import TEXTS, WAITING, late, look, make_table, open_stream, opened, overdue_stream, sent
+from open_streams import TEXTS, WAITING, late, look, make_table, open_stream, opened, overdue_stream, pass_time, sent
 from wecom_callbacks import CARD, JPG, PNG, T0
 
 from rawbot.errors import StateError
-from rawbot.event import Reply
+from rawbot.event import FollowUp, Illustrated, Reply
 from rawbot.exchange import Pending, Response
 from rawbot.wecom.cards import CardError
+from rawbot.wecom.deliveries import LIFETIME
 from rawbot.wecom.enclosures import MAX_IMAGE_BYTES, MAX_IMAGES
-from rawbot.wecom.markdown import is_visible
+from rawbot.wecom.markdown import TEXT_LIMIT, is_visible
 from rawbot.wecom.phases import Phase
 from rawbot.wecom.streams import Stream
 
@@ -243,6 +244,31 @@ def test_pictures_have_their_limits():
         stream.attach_image(PNG)
 
 
+def test_of_several_pictures_all_are_shown_or_none():
+    stream = open_stream()
+    assert not stream.illustrated
+    for images in ([PNG, b"GIF89a"], [PNG] * (MAX_IMAGES + 1)):
+        with pytest.raises(StateError, match="msg_item"):
+            stream.attach_images(images)
+    assert (stream.illustrated, stream._owner.bytes_held) == (False, 0)
+    stream.attach_images([])
+    assert not stream.illustrated
+    stream.attach_images([PNG, JPG])
+    with pytest.raises(StateError, match="at most 10"):
+        stream.attach_images([PNG] * (MAX_IMAGES - 1))
+    stream.finish()
+    assert len(json.loads(stream.frame("r1"))["stream"]["msg_item"]) == 2
+
+
+def test_a_picture_or_a_card_is_something_beside_words():
+    with_card, with_picture = open_stream(), open_stream()
+    with_card.card(CARD)
+    with_picture.attach_image(PNG)
+    assert with_card.illustrated
+    assert with_picture.illustrated
+    assert isinstance(with_card, Illustrated)
+
+
 def test_a_picture_that_comes_too_late_is_told():
     stream = overdue_stream("so far")
     stream.attach_image(PNG)
@@ -364,3 +390,105 @@ def test_a_stream_s_repr_tells_none_of_its_words():
     stream = open_stream()
     stream.write("a private word")
     assert repr(stream) == str(stream) == f"<Stream {stream.id} OPEN>"
+
+
+# What follows a finished reply
+
+
+def test_one_message_may_follow_a_finished_reply_and_waits_till_its_end_was_fetched():
+    stream = open_stream()
+    assert isinstance(stream, FollowUp)
+    stream.write("the answer")
+    stream.finish()
+    stream.follow_up("and one thing\ud83d\ude00")
+    assert sent(stream._owner.deliveries) == []
+    look(stream)
+    assert late(stream) == ["and one thing😀"]
+    with pytest.raises(StateError, match="no response_url"):
+        stream.follow_up("and another")
+    assert (stream._owner.deliveries.lost, stream.text) == (0, "the answer")
+
+
+def test_after_a_bubble_whose_end_was_fetched_it_follows_at_once():
+    stream = open_stream()
+    stream.fail()
+    look(stream)
+    stream.follow_up("I was wrong")
+    assert late(stream) == ["I was wrong"]
+
+
+@pytest.mark.parametrize("make", [open_stream, overdue_stream])
+def test_nothing_follows_a_reply_that_is_not_finished(make):  # noqa: ANN001 - one of two functions
+    stream = make()
+    with pytest.raises(StateError, match="finished"):
+        stream.follow_up("and one thing")
+    assert late(stream) == []
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\u200b", "<think>hm</think>"])
+def test_what_cannot_be_seen_does_not_waste_the_one_message(text: str):
+    stream = open_stream()
+    stream.finish()
+    with pytest.raises(StateError, match="can be seen"):
+        stream.follow_up(text)
+    look(stream)
+    stream.follow_up("seen")
+    assert late(stream) == ["seen"]
+
+
+def test_what_has_carried_the_rest_of_a_long_answer_carries_nothing_more():
+    stream = open_stream()
+    stream.write("x" * (TEXT_LIMIT + 1))
+    stream.finish()
+    with pytest.raises(StateError, match="no response_url"):
+        stream.follow_up("more")
+    late_one = overdue_stream("so far")
+    late_one.finish()
+    with pytest.raises(StateError, match="no response_url"):
+        late_one.follow_up("more")
+
+
+def test_what_follows_and_is_too_long_is_cut_and_says_so():
+    stream = open_stream()
+    stream.finish()
+    look(stream)
+    stream.follow_up("word " * 10_000)
+    (text,) = late(stream)
+    assert text.endswith(TEXTS.cut)
+    assert len(text.encode()) <= TEXT_LIMIT
+
+
+def test_what_follows_a_reply_that_was_cut_is_whole():
+    table = make_table(max_text_bytes=50_000, enabled=False)
+    stream = opened(table)
+    stream.write("x" * 60_000)
+    stream.finish()
+    look(stream)
+    table.deliveries.enabled = True
+    stream.follow_up("more")
+    assert late(stream) == ["more"]
+
+
+@pytest.mark.parametrize("cause", ["no response_url", "rawbot[client]", "an hour", "too many"])
+def test_where_nothing_can_follow_the_reason_is_told(cause: str):
+    table = make_table(enabled=cause != "rawbot[client]")
+    stream = opened(table, **{"response_url": ""} if cause == "no response_url" else {})
+    stream.finish()
+    if cause == "an hour":
+        pass_time(table, T0 + LIFETIME)
+    table.deliveries._max_waiting = 0 if cause == "too many" else 1
+    with pytest.raises(StateError) as caught:
+        stream.follow_up("more")
+    assert cause in str(caught.value)
+    assert (late(stream), table.deliveries.lost) == ([], 0)
+
+
+def test_what_follows_is_sent_though_the_table_has_forgotten_the_stream():
+    table = make_table()
+    stream = opened(table)
+    stream.finish()
+    look(stream)
+    pass_time(table, T0 + 1000)
+    assert len(table) == 0
+    stream.follow_up("late, but in time")
+    assert late(stream) == ["late, but in time"]

@@ -71,6 +71,8 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _OK = 200
 _OUR_HEADERS = ((b"accept-encoding", b"identity"), (b"user-agent", b"rawbot"))
 """What is said unless the request says it otherwise."""
+_FRAMING = frozenset((b"content-length", b"host", b"transfer-encoding"))
+"""What no request says by itself: it would be another one."""
 
 
 class _UnreachableError(FetchError):
@@ -177,16 +179,18 @@ class Client:
     async def send(self, request: OutgoingRequest, now: float) -> Response | None:
         """Send once; return the answer, its body cut at `max_response` bytes, a redirect being an answer like others.
 
+        What the request says of `read_timeout` and `max_response` goes before what the client was given.
         None means that no connection came about: nothing was sent and it may be tried again. Raises `FetchError` for
         a refused URL or address, and when it is not known whether the request took effect: do not send it again.
         """
         place = self._policy.locate(request.url)
+        body = request.body if request.body or request.method != "GET" else None  # not even a length of 0
         try:
             async with (
                 _within(min(self._timeout, request.expires_at - now), place.host),
-                self._exchange(place, request.method, request.headers, request.body) as response,
+                self._exchange(place, request.method, request.headers, body, request.read_timeout) as response,
             ):
-                return await _read_response(response, self._max_response)
+                return await _read_response(response, request.max_response or self._max_response)
         except _UnreachableError:
             return None
 
@@ -198,7 +202,12 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def _exchange(
-        self, place: Place, method: str = "GET", headers: Headers = (), body: bytes | None = None
+        self,
+        place: Place,
+        method: str = "GET",
+        headers: Headers = (),
+        body: bytes | None = None,
+        read_timeout: float | None = None,
     ) -> "AsyncIterator[httpcore.Response]":
         """Make one request; while the response is read inside, blame what goes wrong on the host."""
         pool = await self._opened()
@@ -206,9 +215,11 @@ class Client:
 
         url = httpcore.URL(scheme=place.scheme, host=place.host, port=place.port, target=place.target)
         given = {name.lower() for name, _ in headers}
+        if given & _FRAMING:
+            raise FetchError(f"{place.host}: a field of the request is not for others to write")
         ours = [field for field in _OUR_HEADERS if field[0] not in given]
         fields = [(b"host", place.authority.encode()), *ours, *headers]
-        timeouts = {"timeout": self._timeouts}
+        timeouts = {"timeout": self._timeouts if read_timeout is None else self._timeouts | {"read": read_timeout}}
         try:
             async with pool.stream(method, url, headers=fields, content=body, extensions=timeouts) as response:
                 yield response

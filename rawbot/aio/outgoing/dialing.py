@@ -7,6 +7,7 @@ holds more than host and port.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 import os
@@ -18,6 +19,7 @@ from typing import NamedTuple, Protocol, cast
 
 from rawbot.aio.doors import Dispatch
 from rawbot.aio.host import Connection, Host
+from rawbot.aio.outgoing.client import resolve
 from rawbot.aio.outgoing.policy import ANYWHERE, Place
 from rawbot.aio.watching.quiet import Quiet
 from rawbot.aio.websocket import WebSocketProtocol
@@ -31,9 +33,6 @@ log = logging.getLogger("rawbot")
 
 WITHIN = 10.0
 """Seconds for name, TCP, TLS and handshake together."""
-
-HAPPY_EYEBALLS = 0.25
-"""Seconds before the next address of a name is tried beside the one before (RFC 8305, section 5)."""
 
 _SCHEMES = {"ws": "http", "wss": "https"}
 _PORTS = {"http": 80, "https": 443}
@@ -142,7 +141,7 @@ class Dialing:
             handshake = check_answer(nonce, head.status, head.headers, settings, now, subprotocols=offered)
             return DialledWebSocket(self._owner, dial.open(), handshake, line.dispatch, address=place.authority)
 
-        transport, greeter = await _connect(place, partial(_Greeter, agree))
+        transport, greeter = await _connect(place, partial(_Greeter, agree), self._within)
         try:
             transport.write(request)
             return await greeter.successor
@@ -225,14 +224,22 @@ class _Greeter(asyncio.Protocol):
             self.successor.exception()  # looked at, should nobody wait for it any more
 
 
-async def _connect(place: Place, make: Callable[[], _Greeter]) -> tuple[asyncio.Transport, _Greeter]:
-    loop, context = asyncio.get_running_loop(), None
-    if place.scheme == "https":
-        context = await asyncio.to_thread(ssl.create_default_context)  # it reads 300 KB of certificates
-    connect = partial(loop.create_connection, make, place.host, place.port or _PORTS[place.scheme], ssl=context)
-    if isinstance(loop, asyncio.BaseEventLoop):  # uvloop tries one address after the other
-        connect = partial(connect, happy_eyeballs_delay=HAPPY_EYEBALLS)
-    return await connect()
+async def _connect(place: Place, make: Callable[[], _Greeter], within: float) -> tuple[asyncio.Transport, _Greeter]:
+    """Try one address of the name after the other, each for its share of the time.
+
+    Not with the loop's own happy eyeballs: uvloop has none, and asyncio's, cancelled in the turn in which a connection
+    comes about, leave its socket open (CPython 3.11).
+    """
+    loop, secure, port = asyncio.get_running_loop(), place.scheme == "https", place.port or _PORTS[place.scheme]
+    addresses = await resolve(place.host, port, ANYWHERE)
+    context = await asyncio.to_thread(ssl.create_default_context) if secure else None  # it reads 300 KB of certificates
+    name = place.host if secure else None
+    connect = partial(loop.create_connection, make, port=port, ssl=context, server_hostname=name)
+    for address in addresses[:-1]:
+        with contextlib.suppress(OSError):  # among them what the time-out raises
+            async with asyncio.timeout(within / len(addresses)):
+                return await connect(address)
+    return await connect(addresses[-1])
 
 
 def _locate(url: str) -> Place:

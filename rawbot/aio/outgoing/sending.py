@@ -5,6 +5,7 @@ Engine room.
 
 import asyncio
 import logging
+import math
 from functools import partial
 from time import time
 
@@ -29,6 +30,10 @@ class Outgoing:
         """For the sources whose URLs are the operator's own."""
         self._told = Quiet()
         self._sending: dict[Source, set[asyncio.Task[None]]] = {}
+        self._disposable: set[asyncio.Task[None]] = set()
+        """Of the tasks that send, those that only wait for news."""
+        self._alarms: dict[Source, asyncio.TimerHandle] = {}
+        """For the sources that have something to send later."""
 
     def add(self, source: Source) -> None:
         """Send for this source once `start` is called."""
@@ -56,7 +61,9 @@ class Outgoing:
             log.warning("outgoing requests have failed, or were lost, %d more times", held_back)
 
     async def finish(self, seconds: float) -> None:
-        """Let what is being sent arrive, for so long at most."""
+        """Let what is being sent arrive, for so long at most; what only waits for news is cut off at once."""
+        for task in self._disposable:
+            task.cancel()
         deadline = self._loop.time() + seconds
         while (sending := self.under_way()) and (left := deadline - self._loop.time()) > 0:
             await asyncio.wait(sending, timeout=left)
@@ -66,8 +73,11 @@ class Outgoing:
         for source in self._sending:
             source.enabled = False
             source.on_ready = None
+        for alarm in self._alarms.values():
+            alarm.cancel()
+        self._alarms.clear()
         under_way = self.under_way()
-        if unsent := len(under_way) + self.waiting():
+        if unsent := len(under_way) - len(self._disposable) + self.waiting():
             log.warning("%d outgoing requests were cut off by the end", unsent)
         for task in under_way:
             task.cancel()
@@ -78,11 +88,23 @@ class Outgoing:
         while len(sending) < MAX_SENDING and (request := source.next_request(time())) is not None:
             task = self._loop.create_task(self._send(source, request))
             sending.add(task)
+            if request.disposable:
+                self._disposable.add(task)
             task.add_done_callback(partial(self._sent, source))
+        self._set_alarm(source)
+
+    def _set_alarm(self, source: Source) -> None:
+        """Ask again at the source's deadline, unless that has come: then it waits for us."""
+        if (alarm := self._alarms.pop(source, None)) is not None:
+            alarm.cancel()
+        wait = source.deadline - time()
+        if 0 < wait < math.inf:
+            self._alarms[source] = self._loop.call_later(wait, self._pump, source)
 
     def _sent(self, source: Source, task: asyncio.Task[None]) -> None:
         self._sending[source].discard(task)
-        if not task.cancelled():
+        self._disposable.discard(task)
+        if not task.cancelled() and source.on_ready is not None:  # else all is closed since
             self._pump(source)
 
     async def _send(self, source: Source, request: OutgoingRequest) -> None:

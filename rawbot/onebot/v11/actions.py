@@ -1,7 +1,7 @@
 """What each action of OneBot 11 means in OneBot 12: a generator that yields requests of 12 and returns data of 11.
 
 Layer 3, pure. Source: OneBot 11, api/public and api/hidden; OneBot 12, interface/*/actions. Who runs a generator sends
-in the data of each request that went well, and throws in the `ActionError` of one that did not (see `plan.py`).
+in the data of each request that went well, and throws in the `ActionError` of one that did not (see `calls`).
 
 What 12 cannot say (a member's age, a group's size) gets the standard's empty value, unless the handler adds a field of
 that name to its answer. An action that both have under one name is 11's.
@@ -64,8 +64,11 @@ def _request(face: Face, action: str, params: Params | None = None) -> ActionReq
 
 
 def _forward(action: str, params: Params, face: Face) -> Steps:
-    """Call an action of 12 under its own name. Its ids are strings; an integer in their place can only be one of 11."""
-    ours = dict(params)
+    """Call an action of 12 under its own name. Its ids are strings; an integer in their place can only be one of 11.
+
+    `self_id` is left out: aiocqhttp chooses its connection by it, and sends it along.
+    """
+    ours = {name: value for name, value in params.items() if name != "self_id"}
     for name in ("user_id", "group_id"):
         if type(number := ours.get(name)) is int:
             ours[name] = face.ids.user_id(number)

@@ -1,6 +1,6 @@
 """A request of OneBot 11 on its way through OneBot 12: decoded, carried out step by step, answered.
 
-Layer 3, pure: the shell performs each step and decides what waits for what. Source: OneBot 11, api (suffixes,
+Layer 3, pure: `performing` takes each step and decides what waits for what. Source: OneBot 11, api (suffixes,
 response), communication/http (status codes), communication/ws (retcodes, echo).
 """
 
@@ -93,8 +93,21 @@ class V11Call:
 
     def encode(self, encode: Callable[[object], bytes]) -> bytes:
         """Return the answer as bytes, by the codec's `encode`; when it refuses, an answer that says so (20001)."""
+        return self._encode(encode, self.response)
+
+    def encode_accepted(self, encode: Callable[[object], bytes]) -> bytes:
+        """Return `accepted` as bytes, as `encode` does the answer."""
+        return self._encode(encode, self.accepted)
+
+    def refuse(self, error: ActionError) -> None:
+        """Let this be the answer; what is still to be done is not."""
+        self._steps.close()
+        self.request = None
+        self._response = failed(error, self._echo)
+
+    def _encode(self, encode: Callable[[object], bytes], response: Json) -> bytes:
         try:
-            return encode(self.response)
+            return encode(response)
         except ActionError as error:
             bad = ActionError(BAD_HANDLER, error.message)
         try:
@@ -155,6 +168,6 @@ def _fail(retcode: int, message: str) -> Steps:
     raise ActionError(retcode, message)
 
 
-def translate_quick_operation(event: Json, operation: object, face: Face) -> V11Call:
+def translate_quick_operation(event: object, operation: object, face: Face) -> V11Call:
     """Return the call for the body with which a posted-to server answered an event."""
     return translate_request({"action": QUICK_OPERATION, "params": {"context": event, "operation": operation}}, face)

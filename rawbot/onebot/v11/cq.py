@@ -22,7 +22,7 @@ class V11Segment(TypedDict):
 
 
 _NAME = r"[^\[\],=&\s]++"
-_CODE = re.compile(rf"\[CQ:({_NAME})((?:,{_NAME}=[^\[\],]*+)*+)\]")
+_CODE = re.compile(rf"\[CQ:({_NAME})((?>(?:,{_NAME}=[^\[\],]*+)*))\]")
 _PLAIN_NAME = re.compile(_NAME)
 
 _ESCAPED = re.compile("&(?:amp|#91|#93|#44);")
@@ -106,7 +106,7 @@ def is_name(name: str) -> bool:
 def encode_value(value: object) -> str:
     """Return any value as the string that OneBot 11 wants: truth as 1 and 0, bytes as base64://, the rest as JSON.
 
-    What JSON cannot say is left empty.
+    What has no JSON is left empty.
     """
     if isinstance(value, str):
         return value
@@ -117,6 +117,12 @@ def encode_value(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     try:
-        return orjson.dumps(value, default=encode_value).decode()
-    except orjson.JSONEncodeError:  # too deep, or too large a number within: none of it came from a CQ code
+        return orjson.dumps(value, _encode_bytes).decode()
+    except orjson.JSONEncodeError:  # too deep, too large a number or no value within: none of it came from a CQ code
         return ""
+
+
+def _encode_bytes(value: object) -> str:
+    if isinstance(value, bytes):
+        return encode_value(value)
+    raise TypeError

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from rawbot.errors import StateError
 from rawbot.onebot.events import OneBotEvent
-from rawbot.onebot.messages import Message
+from rawbot.onebot.messages import Message, Segment, decode_message
 from rawbot.onebot.retcodes import BAD_HANDLER, ActionError
 from rawbot.onebot.v11.cq import encode_cq
 from rawbot.onebot.v11.face import Face, Json
@@ -21,7 +21,8 @@ NOBODY = 0
 def encode_event(event: OneBotEvent, face: Face) -> Json | None:
     """Return the event as an object of OneBot 11; None for what 11 does not know, and for other bots' events.
 
-    A message is remembered for `get_msg`. Raises `StateError` for an event that lacks a field which OneBot 12 demands.
+    A message is remembered for `get_msg`; it may be as it is on the wire. Raises `StateError` for an event that lacks a
+    field which OneBot 12 demands, `ActionError` for a message that is none.
     """
     if event.type == "meta":
         return _encode_meta(event, face)
@@ -137,7 +138,7 @@ def _message_of(event: OneBotEvent) -> Message:
     message = event.fields.get("message")
     if not isinstance(message, list):
         raise StateError(f"the event {event.type}.{event.detail_type} has no message")
-    return message
+    return message if all(isinstance(item, Segment) for item in message) else decode_message(message)
 
 
 def _friend_add(event: OneBotEvent, face: Face) -> Json:

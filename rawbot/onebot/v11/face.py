@@ -18,6 +18,9 @@ from rawbot.onebot.v11.ids import IdTable, message_ids, user_ids
 Json = dict[str, object]
 MessageFormat = Literal["string", "array"]
 
+MAX_RECENT = 1_000
+"""Messages of one bot that are remembered with their contents, for `get_msg`."""
+
 
 @dataclass(slots=True)
 class Ids:
@@ -46,7 +49,7 @@ class RecentMessages:
 
     __slots__ = ("_max_items", "_messages")
 
-    def __init__(self, max_items: int) -> None:
+    def __init__(self, max_items: int = MAX_RECENT) -> None:
         if max_items < 0:
             raise ConfigError("the number of messages to remember cannot be negative")
         self._max_items = max_items
@@ -73,7 +76,8 @@ class Face:
 
     `actions` holds the names of the OneBot 12 actions that can be called, `status` returns the data of `get_status`;
     both are asked when they are needed. `message_format` is the standard's `event.message_format`; its own default is
-    "string", ours is what applications of today expect. Of `max_recent` messages the contents are remembered.
+    "string", ours is what applications of today expect. `recent` is shared by the faces of one bot, which differ in the
+    format.
     """
 
     def __init__(
@@ -84,7 +88,7 @@ class Face:
         status: Callable[[], object],
         ids: Ids | None = None,
         message_format: MessageFormat = "array",
-        max_recent: int = 1_000,
+        recent: RecentMessages | None = None,
     ) -> None:
         if message_format not in ("string", "array"):
             raise ConfigError('message_format is "string" or "array"')
@@ -92,7 +96,7 @@ class Face:
         self.actions = actions
         self.status = status
         self.ids = Ids() if ids is None else ids
-        self.recent = RecentMessages(max_recent)
+        self.recent = RecentMessages() if recent is None else recent
         self._as_array = message_format == "array"
 
     @property

@@ -21,8 +21,9 @@ _FORM = b"application/x-www-form-urlencoded"
 def decode_http(request: Request, path: str) -> Params:
     """Return the request as `translate_request` takes it. `path` is what stands behind the door's own: `/get_status`.
 
-    What the body says wins over the query. Raises `ProtocolError`: 404 for a path that names no action, 405 for
-    methods other than GET and POST, 406 for a body of a type that is not supported, 400 for one that cannot be read.
+    What the body says wins over the query, of which the access token is no parameter. Raises `ProtocolError`: 404 for a
+    path that names no action, 405 for methods other than GET and POST, 406 for a body of a type that is not supported,
+    400 for one that cannot be read.
     """
     action = unquote(path.removeprefix("/").removesuffix("/"))
     if not action or "/" in action:
@@ -30,6 +31,7 @@ def decode_http(request: Request, path: str) -> Params:
     if request.method not in ("GET", "POST"):
         raise ProtocolError("actions are asked for by GET or POST", status=405, headers=((b"allow", b"GET, POST"),))
     params = _decode_fields(request.query)
+    params.pop("access_token", None)
     if request.method == "POST" and request.body:
         params |= _decode_body(request.header(b"content-type") or b"", request.body)
     return {"action": action, "params": params}

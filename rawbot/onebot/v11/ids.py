@@ -10,7 +10,8 @@ Where the ranges lie: 2**52 up to 2**53 for users and groups, beyond any QQ numb
 exact in a double, which is what JavaScript has; the upper half of int32 for messages. A number that itself lies in the
 range is treated as any other string, so the two kinds never meet. Two strings of one hash are told apart by hashing
 again, the later one. In 52 bits a million ids meet with a chance of one in ten thousand; in 30 bits it happens now
-and then (65,536 ids: about two pairs), and after a restart the two may change places.
+and then (65,536 ids: about two pairs), and after a restart the two may change places. An id that was pinned has the
+integer that it was given, for good.
 """
 
 import hashlib
@@ -43,6 +44,8 @@ class IdTable:
         self._numbers: OrderedDict[str, int] = OrderedDict()
         """In the order of their last use."""
         self._names: dict[int, str] = {}
+        self._pinned: dict[str, int] = {}
+        self._pinned_names: dict[int, str] = {}
 
     def __len__(self) -> int:
         """Count the strings that are remembered."""
@@ -50,7 +53,7 @@ class IdTable:
 
     def encode(self, name: str) -> int:
         """Return the integer of this id, and remember the way back."""
-        number = self._plain_number(name)
+        number = self._pinned.get(name) or self._plain_number(name)
         if number is not None:
             return number
         number = self._numbers.get(name)
@@ -67,6 +70,8 @@ class IdTable:
 
     def decode(self, number: int) -> str | None:
         """Return the id of this integer; None when it stands for none, or for one that is not (or no more) known."""
+        if number in self._pinned_names:
+            return self._pinned_names[number]
         if self._start <= number < self._stop:
             name = self._names.get(number)
             if name is not None:
@@ -74,11 +79,26 @@ class IdTable:
             return name
         return str(number) if 0 < number <= self._limit else None
 
+    def pin(self, name: str, number: int) -> None:
+        """Let this id have this integer, before anybody has seen another one. The same again changes nothing.
+
+        An id that is this number itself is then one of the others. Raises `ConfigError` for an integer that cannot be,
+        and where either of the two is pinned to something else.
+        """
+        if not 0 < number <= self._limit or self._start <= number < self._stop:
+            raise ConfigError(f"an id's number lies above 0, up to {self._limit} and outside of the reserved range")
+        if self._pinned.get(name, number) != number or self._pinned_names.get(number, name) != name:
+            raise ConfigError(f"{name!r} and {number} cannot be the same: one of them belongs to another already")
+        self._pinned[name] = number
+        self._pinned_names[number] = name
+
     def _plain_number(self, name: str) -> int | None:
         if not 0 < len(name) <= DIGITS_OF_INT64 or name[0] == "0" or not (name.isascii() and name.isdigit()):
             return None
         number = int(name)
-        return None if number > self._limit or self._start <= number < self._stop else number
+        if number > self._limit or self._start <= number < self._stop or number in self._pinned_names:
+            return None
+        return number
 
     def _free_number(self, name: str) -> int:
         width = self._stop - self._start

@@ -338,6 +338,11 @@ def test_an_action_that_only_12_has_is_reached_by_its_name():
     assert params["user_id"] == alice  # what came in is not changed
 
 
+def test_the_number_by_which_aiocqhttp_chooses_its_connection_is_not_forwarded():
+    requests, _ = ask(face(actions=frozenset(("wecom.stream",))), "wecom.stream", {"self_id": 10001000, "n": 5}, ok())
+    assert requests == [request("wecom.stream", n=5)]
+
+
 def test_what_a_number_does_not_stand_for_is_not_forwarded():
     its_face = face(actions=frozenset(("set_group_kick",)))
     assert ask(its_face, "set_group_kick", {"user_id": 2**52 + 9})[1]["retcode"] == PLATFORM_UNKNOWN_TARGET

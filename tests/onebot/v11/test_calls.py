@@ -169,6 +169,19 @@ def test_an_answer_that_cannot_be_encoded_is_one_that_says_so():
     assert orjson.loads(call.encode(encode)) == {"status": "ok", "retcode": 0, "data": [1], "echo": 5}
 
 
+def test_what_stands_in_for_an_answer_is_encoded_with_its_echo():
+    call = translate_request(SEND | {"action": "send_private_msg_async", "echo": [5]}, face())
+    accepted = {"status": "async", "retcode": 1, "data": None, "echo": [5]}
+    assert orjson.loads(call.encode_accepted(orjson.dumps)) == accepted
+
+
+def test_a_call_may_be_refused_before_it_is_carried_out():
+    call = translate_request(SEND | {"echo": 5}, face())
+    call.refuse(ActionError(36000, "too many"))
+    assert call.request is None
+    assert call.response == {"status": "failed", "retcode": 36000, "data": None, "message": "too many", "echo": 5}
+
+
 def test_the_body_of_an_answered_post_is_a_call():
     event = {"post_type": "message", "message_type": "private", "user_id": 5}
     call = translate_quick_operation(event, {"reply": "hi"}, face())

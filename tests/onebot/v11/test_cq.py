@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nonebot.adapters.onebot.v11 import Message
 
-from rawbot.onebot.v11.cq import V11Segment, decode_cq, encode_cq, escape_text, escape_value, unescape
+from rawbot.onebot.v11.cq import V11Segment, decode_cq, encode_cq, encode_value, escape_text, escape_value, unescape
 
 NAMES = st.text("abcXYZ019_.-图", min_size=1, max_size=6)
 PARTS = ["&", "[", "]", ",", "=", "a", ";", "#91", "amp", "&#44;", "[CQ:", "[CQ:face,id=1]", "\n", "图"]
@@ -109,6 +109,16 @@ def test_auto_escape_takes_all_of_it_for_text():
 def test_values_of_other_kinds_are_written_as_strings():
     data = {"a": 1, "b": True, "c": False, "d": None, "e": 1.5, "f": b"hi", "g": [1, "x"]}
     assert encode_cq([{"type": "t", "data": data}]) == '[CQ:t,a=1,b=1,c=0,e=1.5,f=base64://aGk=,g=&#91;1&#44;"x"&#93;]'
+
+
+@pytest.mark.parametrize("value", [object(), {"a": object()}, [{1, 2}], {"a": [float]}])
+def test_what_has_no_json_is_left_empty(value: object):
+    assert encode_value(value) == ""
+    assert encode_cq([{"type": "x", "data": {"a": value}}]) == "[CQ:x,a=]"
+
+
+def test_bytes_within_other_values_are_written_as_those_outside():
+    assert encode_value({"a": b"hello"}) == '{"a":"base64://aGVsbG8="}'
 
 
 def test_what_no_code_can_bear_the_name_of_is_not_written_as_one():

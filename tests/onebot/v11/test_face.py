@@ -63,6 +63,6 @@ def test_none_need_be_remembered():
 
 def test_settings_that_cannot_work_are_refused():
     with pytest.raises(ConfigError):
-        face(max_recent=-1)
+        RecentMessages(-1)
     with pytest.raises(ConfigError):
         Face(BOT, actions=(), status=dict, message_format="xml")  # type: ignore[arg-type]

@@ -76,6 +76,12 @@ def test_a_bad_form_is_400(body: bytes):
     assert status(post(body, FORM)) == 400
 
 
+def test_the_access_token_of_the_query_is_no_parameter():
+    assert decode_http(Request("GET", "/x", "access_token=t&a=1"), "/x")["params"] == {"a": "1"}
+    told = post(b'{"access_token": "theirs"}', query="access_token=t")
+    assert decode_http(told, "/x")["params"] == {"access_token": "theirs"}
+
+
 def test_a_bad_query_is_400():
     assert status(Request("GET", "/send_msg", "a=%ff")) == 400
 

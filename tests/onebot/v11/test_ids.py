@@ -111,6 +111,30 @@ def test_a_table_that_could_not_work_is_refused(start: int, stop: int, limit: in
         IdTable(start, stop, limit=limit, max_known=max_known)
 
 
+def test_an_id_may_be_given_a_number_for_good():
+    table = IdTable(10, 30, limit=100, max_known=1)
+    table.pin("bot", 55)
+    table.pin("bot", 55)
+    for name in ("a", "b"):
+        table.encode(name)
+    assert (table.encode("bot"), table.decode(55)) == (55, "bot")
+    assert 10 <= table.encode("55") < 30  # somebody else
+    table.pin("7", 7)
+    assert (table.encode("7"), table.decode(7)) == (7, "7")
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("a", 0), ("a", -1), ("a", 10), ("a", 29), ("a", 101), ("a", 55), ("bot", 56)]
+)
+def test_a_number_that_cannot_be_an_ids_own_is_refused(name: str, number: int):
+    table = IdTable(10, 30, limit=100, max_known=1)
+    table.pin("bot", 55)
+    with pytest.raises(ConfigError):
+        table.pin(name, number)
+    assert table.encode("bot") == 55
+    assert table.encode("a") != number
+
+
 class TableMachine(RuleBasedStateMachine):
     """A small table, so that ids are forgotten and hashes meet; the model says what is known."""
 
