@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from memory_files import MemoryStore, run
-from rawbot.onebot.requests import ActionRequest
 
 from rawbot.onebot.actions import Actions
 from rawbot.onebot.files import Files
+from rawbot.onebot.requests import ActionRequest
 from rawbot.onebot.retcodes import BAD_PARAM, ActionError
 
 WHAT = hashlib.sha256(b"What").hexdigest()
