@@ -166,6 +166,8 @@ class Channel:
     patient = False
     """Whether it keeps what is to be sent until the peer reads, and bounds that by itself: then `to_send` is asked only
     while the peer reads, and what it yields is taken one by one. Else all is taken at once and bounded by the shell."""
+    hears_on = False
+    """Whether a patient one takes messages while the peer does not read; it bounds what it owes for them by itself."""
 
     def opened(self, now: float) -> None:
         """Begin."""

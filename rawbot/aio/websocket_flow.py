@@ -8,6 +8,9 @@ the echo of 60 bytes takes 7 µs, 4 of them in the library's frames (CPython 3.1
 Flow control both ways: while the peer does not read, nothing of it is read, and what the channel says waits in a queue
 that is bounded. A peer that goes on not reading is cut off. What came in one read is gone through in turns, between
 which others have theirs; until it is through, no more is read.
+
+A patient channel may hear on meanwhile: where events come faster than a peer reads them, what waits never ends, and
+the pings and requests of a peer that is slow but alive would never be read.
 """
 
 import math
@@ -97,10 +100,10 @@ class WebSocketFlow:
             self._conclude()
 
     def pause_writing(self) -> None:
-        """Read nothing while the peer does not read; abort when that lasts."""
+        """Read nothing while the peer does not read, unless the channel hears on; abort when that lasts."""
         self._paused = True
         if not self._over:
-            self._read(False)
+            self._read(not self._deaf)
             self._expect_progress(self._engine.timeouts.write)
 
     def resume_writing(self) -> None:
@@ -151,11 +154,16 @@ class WebSocketFlow:
 
     # Inside
 
+    @property
+    def _deaf(self) -> bool:
+        """Whether nothing of the peer's is taken: others have their turn, or it does not read what it is told."""
+        return self._yielding or (self._paused and not self._channel.hears_on)
+
     def _advance(self) -> None:
         """Take the messages that are there, one after the other, for as long as the peer reads the answers."""
         connection = self._connection
         connection.left = TURN
-        while not (self._paused or self._yielding or self._over):
+        while not (self._over or self._deaf):
             message = connection.next_message()
             if message is not None:
                 self._consult(self._receive, message)
@@ -166,7 +174,7 @@ class WebSocketFlow:
                 break
         self._write()
         if not self._over:
-            self._read(not (self._paused or self._yielding))
+            self._read(not self._deaf)
         if connection.deadline < self._expires:
             self._watch()
 

@@ -18,6 +18,9 @@ from rawbot.onebot.codec import JSON, MSGPACK
 from rawbot.onebot.implementation import Implementation
 from rawbot.onebot.retcodes import BAD_REQUEST, ActionError
 
+MAX_OWED = 64 * 1024
+"""Bytes of responses that wait for an application that does not read, beyond which no request of its is taken."""
+
 
 class OneBotChannel(Channel):
     """A connection to one application. `opened_in` holds it for as long as it is open."""
@@ -37,13 +40,16 @@ class OneBotChannel(Channel):
         """What goes first and is never dropped, the greetings as well."""
         self._events: deque[EncodedText] = deque()
         self._queued = 0
+        self._owed = 0
+        """Bytes of responses that wait."""
         self._called = False
         self._over = False
 
     def opened(self, now: float) -> None:  # noqa: ARG002 - a channel's shape
         """Begin with connect and status_update; whatever is emitted from now on comes behind."""
         self._opened_in.add(self)
-        self._responses += (broadcast.text for broadcast in self._implementation.greetings())
+        for broadcast in self._implementation.greetings():
+            self._respond(broadcast.text)
         self._implementation.join(self)
 
     def receive(self, message: bytes | str, now: float) -> Sequence[Event]:  # noqa: ARG002 - a channel's shape
@@ -51,7 +57,7 @@ class OneBotChannel(Channel):
         codec = JSON if isinstance(message, str) else MSGPACK
         if codec is None:
             error = ActionError(BAD_REQUEST, "MessagePack is not spoken here: the extra msgpack is not installed")
-            self._responses.append(EncodedText(self._performer.refuse(error, None, JSON)))
+            self._respond(EncodedText(self._performer.refuse(error, None, JSON)))
             return ()
         tell = self._tell if codec.binary else self._tell_text
         self._called = True
@@ -78,6 +84,11 @@ class OneBotChannel(Channel):
             self._implementation.dropped += 1
         self._flush()
 
+    @property
+    def hears_on(self) -> bool:  # type: ignore[override] # a channel's is an attribute, this one looks at what it owes
+        """Whether requests are taken while the application does not read: as long as little waits for it."""
+        return self._owed < MAX_OWED
+
     def listens(self, now: float) -> bool:  # noqa: ARG002 - a sink's shape
         """Tell that the application is there."""
         return True
@@ -87,7 +98,9 @@ class OneBotChannel(Channel):
         responses, events = self._responses, self._events
         while responses or events:
             if responses:
-                yield responses.popleft()
+                response = responses.popleft()
+                self._owed -= len(response)
+                yield response
             else:
                 text = events.popleft()
                 self._queued -= len(text)
@@ -106,8 +119,12 @@ class OneBotChannel(Channel):
 
     def _tell(self, data: bytes) -> None:
         if not self._over:
-            self._responses.append(data)
+            self._respond(data)
             self._flush()
+
+    def _respond(self, data: bytes) -> None:
+        self._responses.append(data)
+        self._owed += len(data)
 
     def _flush(self) -> None:
         if self.on_ready is not None and not self._called:

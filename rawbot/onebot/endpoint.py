@@ -17,6 +17,7 @@ from rawbot.onebot.buffer import EventBuffer
 from rawbot.onebot.channels import OneBotChannel
 from rawbot.onebot.codec import JSON, MSGPACK, Codec
 from rawbot.onebot.implementation import Implementation
+from rawbot.onebot.performing import Running
 from rawbot.onebot.requests import ActionRequest
 from rawbot.onebot.retcodes import BAD_PARAM, TIRED, UNSUPPORTED_PARAM, ActionError
 from rawbot.onebot.settings import HTTP, WebSocket
@@ -113,7 +114,8 @@ class OneBotEndpoint(Endpoint):
     def _receive_action(self, request: Request, now: float) -> Exchange:
         if not self._http_authorization.admits(request):
             return _refuse_token()
-        codec = _CODECS.get((request.header(b"content-type") or b"").partition(b";")[0].strip().lower())
+        content_type = request.header(b"content-type") or b""
+        codec = _CODECS.get(content_type) or _CODECS.get(content_type.partition(b";")[0].strip().lower())
         if codec is None:
             return refuse(ProtocolError("the content type is none that is spoken here", status=415))
         performer = self.implementation.performer
@@ -122,11 +124,14 @@ class OneBotEndpoint(Endpoint):
             return Answer(Response(200, action, codec.content_type))
         if action.action == GET_LATEST_EVENTS and self._buffer is not None:
             return self._poll(action, codec, self._buffer, now)
+        told: list[bytes] = []
+        event = performer.perform(action, codec, told.append)
+        if told:  # on the way through: what may have to wait is made for those that do, which saves 0.7 µs
+            return Answer(Response(200, told[0], codec.content_type), event)
         tired = ActionError(TIRED, "too many actions wait to be answered; this one may still take effect")
         held = Held(codec, partial(performer.refuse, tired, action.echo, codec))
-        event = performer.perform(action, codec, held.tell)
-        if held.data is not None:
-            return Answer(Response(200, held.data, codec.content_type), event)
+        if event is not None and isinstance(event.reply, Running):
+            event.reply.tell_to(held.tell)
         return held.pend(event)
 
     def _poll(self, action: ActionRequest, codec: Codec, buffer: EventBuffer, now: float) -> Exchange:

@@ -207,6 +207,11 @@ class Running(Generic[T]):
         """Whether it is answered."""
         return self._tell is None
 
+    def tell_to(self, tell: Callable[[T], None]) -> None:
+        """Let another take the response, should it not be given yet."""
+        if self._tell is not None:
+            self._tell = tell
+
     def succeed(self, data: object) -> None:
         """Answer with the handler's result."""
         if (tell := self._tell) is not None:

@@ -8,7 +8,7 @@ import pytest
 from fake_channel import FakeChannel, PatientChannel, Stage, on_stage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from websocket_frames import BINARY, CLOSE, TEXT, close, frame
+from websocket_frames import BINARY, CLOSE, PING, TEXT, close, frame
 
 from rawbot.aio.settings import Timeouts
 from rawbot.aio.websocket_flow import TURN
@@ -103,6 +103,28 @@ def test_answers_come_when_the_peer_reads_again_and_what_it_said_meanwhile_is_he
         assert stage.transport.reading
 
     run(play, stuck=True)
+
+
+def test_one_that_hears_on_takes_messages_meanwhile_and_pongs_go_first():
+    channel = PatientChannel()
+    channel.hears_on = True
+
+    async def play(stage: Stage) -> None:
+        stage.channel.say(LARGE, LARGE, "kept")
+        assert stage.transport.reading
+        stage.feed(frame(PING, b"there?") + frame(TEXT, b"one"))
+        assert stage.channel.received == ["one"]
+        stage.feed(frame(TEXT, b"two"))
+        channel.hears_on = False
+        stage.feed(frame(TEXT, b"three"))
+        assert not stage.transport.reading
+        assert stage.channel.received == ["one", "two"]
+        assert [said[:6] for said in read_all(stage)] == [
+            *(b"xxxxxx", b"there?", b"xxxxxx", b"kept", b"one", b"two", b"three")
+        ]
+        assert stage.transport.reading
+
+    run(play, channel, stuck=True)
 
 
 def test_an_answer_is_not_stuck_behind_a_pause_that_it_has_brought_about_itself():

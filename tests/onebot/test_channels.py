@@ -390,6 +390,40 @@ def test_a_ping_is_answered_before_the_events_that_wait_for_the_peer(ob: Impleme
         assert PONG in kinds[:3]
 
 
+def test_a_peer_that_is_slow_is_heard_although_events_never_cease(ob: Implementation):
+    with on_stage(ob, stuck=True, max_queue_bytes=200_000) as stage:
+        got: list[object] = []
+        for number in range(100):
+            for _ in range(20):
+                ob.push(message(number, text="x" * 10_000))
+            if number == 50:
+                assert stage.transport.paused_protocol
+                assert stage.transport.reading
+                stage.protocol.data_received(frame(PING, b"there?"))
+                stage.ask(asking("say", echo="e"))
+                asked_at = len(stage.frames)
+            got += texts(stage.read())
+            assert stage.channel._events
+        behind = [one.opcode for one in stage.frames[asked_at:]]
+        assert behind.index(PONG) < 20
+        assert texts([json.loads(one.payload) for one in stage.frames[asked_at:] if one.opcode == TEXT]).index("e") < 20
+        assert got.count("e") == 1
+
+
+def test_of_a_peer_that_asks_and_does_not_read_no_more_is_taken_than_can_be_owed(ob: Implementation):
+    with on_stage(ob, stuck=True) as stage:
+        for number in range(20):
+            ob.push(message(number, text="x" * 10_000))
+        asked = 0
+        while stage.transport.reading:
+            asked += 1
+            stage.ask(asking("say", echo=asked, text="x" * 1000))
+        assert channels.MAX_OWED <= stage.channel._owed < channels.MAX_OWED + 2000
+        answered = [one["echo"] for one in stage.read_all() if "retcode" in one]
+        assert answered == list(range(1, asked + 1))
+        assert (stage.channel._owed, stage.transport.reading) == (0, True)
+
+
 def test_in_binary_and_text_the_frames_are_of_the_requests_kind(ob: Implementation):
     with on_stage(ob, stuck=False) as stage:
         stage.read_all()

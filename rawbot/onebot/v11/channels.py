@@ -44,7 +44,7 @@ class V11Channel(OneBotChannel):
         """Begin with lifecycle.connect where events are told; whatever is emitted from now on comes behind."""
         self._opened_in.add(self)
         if self._tells_events:
-            self._responses.append(self._faces.lifecycle("connect", self._face, now))
+            self._respond(self._faces.lifecycle("connect", self._face, now))
             self._implementation.join(self)
 
     def receive(self, message: bytes | str, now: float) -> Sequence[Event]:  # noqa: ARG002 - a channel's shape
