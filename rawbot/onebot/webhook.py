@@ -22,6 +22,9 @@ from rawbot.onebot.requests import decode_request
 from rawbot.onebot.retcodes import OK, ActionError
 from rawbot.onebot.settings import HTTPWebhook
 
+LONGEST = 120.0
+"""Seconds that any exchange may take, which is the client's bound; silent for so long is only who answers at the end."""
+
 PATIENCE = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds after a failed push before the next try; the last one is for all that follow."""
 
@@ -126,7 +129,8 @@ class Webhook(Source):
         self._probing, self._outdated = self._status_due, False
         self._busy = (self._probe(now), True) if self._probing else self._take()
         body = self._busy[0]
-        return OutgoingRequest("POST", self._url, body, self._headers_of(body), now + self._timeout)
+        ends_at, silence = now + self._timeout, min(self._timeout, LONGEST)
+        return OutgoingRequest("POST", self._url, body, self._headers_of(body), ends_at, read_timeout=silence)
 
     def receive(self, request: OutgoingRequest, response: Response | None, now: float) -> bool:
         """Note how it went, and take the actions that the answer asks for."""

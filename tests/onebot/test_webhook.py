@@ -135,6 +135,16 @@ def test_the_timeout_is_in_milliseconds_and_0_is_for_none(timeout: int, expires_
     assert shell.under_way.expires_at == expires_at
 
 
+@pytest.mark.parametrize(("timeout", "silence"), [(5000, 5.0), (60_000, 60.0), (0, 120.0)])
+def test_an_application_may_be_silent_for_as_long_as_the_time_out_says(timeout: int, silence: float):
+    """aiocqhttp answers when its handler is done, however long that takes."""
+    shell = Shell(timeout=timeout)
+    shell.webhook.start(T0)
+    shell.tick(0)
+    assert shell.under_way is not None
+    assert shell.under_way.read_timeout == silence
+
+
 def test_it_shows_no_url_and_is_trusted_with_its_own():
     shell = Shell()
     assert (repr(shell.webhook), shell.webhook.trusted) == ("<Webhook>", True)
