@@ -23,7 +23,7 @@ from rawbot.onebot.retcodes import OK, ActionError
 from rawbot.onebot.settings import HTTPWebhook
 
 LONGEST = 120.0
-"""Seconds that any exchange may take, which is the client's bound; silent for so long is only who answers at the end."""
+"""Seconds that any exchange may take, the client's bound; who is silent for so long is one who answers at the end."""
 
 PATIENCE = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds after a failed push before the next try; the last one is for all that follow."""

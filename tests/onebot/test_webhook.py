@@ -137,7 +137,7 @@ def test_the_timeout_is_in_milliseconds_and_0_is_for_none(timeout: int, expires_
 
 @pytest.mark.parametrize(("timeout", "silence"), [(5000, 5.0), (60_000, 60.0), (0, 120.0)])
 def test_an_application_may_be_silent_for_as_long_as_the_time_out_says(timeout: int, silence: float):
-    """aiocqhttp answers when its handler is done, however long that takes."""
+    """An application of aiocqhttp answers when its handler is done, however long that takes."""
     shell = Shell(timeout=timeout)
     shell.webhook.start(T0)
     shell.tick(0)
