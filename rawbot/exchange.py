@@ -45,6 +45,9 @@ class Request:
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a field, asked for in lower case, or None."""
+        first: Callable[[bytes], bytes | None] | None = getattr(self.headers, "first", None)
+        if first is not None:
+            return first(name)
         for key, value in self.headers:
             if key == name:
                 return value

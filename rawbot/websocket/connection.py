@@ -80,8 +80,8 @@ class WebSocketConnection:
 
     __slots__ = (
         "_batch", "_began", "_buffer", "_close", "_extensions", "_frames", "_heard", "_inside", "_kind", "_message",
-        "_now", "_pinged", "_ponged", "_pongs", "_queue", "_queue_size", "_utf8", "client", "close_code", "deadline",
-        "error", "heard_end", "left", "phase", "settings",
+        "_now", "_pinged", "_plain", "_ponged", "_pongs", "_queue", "_queue_size", "_utf8", "client", "close_code",
+        "deadline", "error", "heard_end", "left", "phase", "settings",
     )  # fmt: skip
 
     def __init__(
@@ -106,6 +106,8 @@ class WebSocketConnection:
         """Frames that `next_message` may still take. Whoever has others to serve sets it before each turn."""
         self.client = client
         self._extensions = extensions
+        self._plain = not (client or extensions)
+        """Whether the peer's frames are a client's, and none is compressed."""
         self._buffer = bytearray()
         self._inside = False
         self._kind: Opcode | None = None
@@ -144,9 +146,13 @@ class WebSocketConnection:
 
         Control frames are seen to on the way, and count like all others: a flood of them completes no message.
         """
+        if not (self._buffer or self._inside) and self._kind is None:
+            self._began = None
+            return None
         while self.phase is not Phase.CLOSED and not self.turn_is_over:
             try:
-                if self._between and (short := self._next_short()) is not None and self.phase is Phase.OPEN:
+                short = self._next_short() if self._plain and not self._inside and self._kind is None else None
+                if short is not None and self.phase is Phase.OPEN:
                     return short
                 frame = self._next_frame()
                 if frame is None:
@@ -303,11 +309,6 @@ class WebSocketConnection:
             if extensions:
                 left += left // 256 + MAX_CONTROL  # what does not shrink grows a little when it is compressed
             yield (yield from Frame.parse(self._read_exact, mask=mask, max_size=left, extensions=extensions))
-
-    @property
-    def _between(self) -> bool:
-        """Whether the next byte begins a message, which a short one may be."""
-        return not (self._inside or self._extensions or self.client) and self._kind is None
 
     def _next_short(self) -> bytes | str | None:
         """Return the message that the next frame is, if it is the common one and all there."""

@@ -11,6 +11,8 @@ from fake_endpoint import PATH, FakeEndpoint, make_app, talk
 from fake_transport import connected, statuses
 from fuzz_recognizer import NOW
 from http_corpus import A_GET, HOST, post
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import rawbot
 from rawbot.aio.doors import MAX_IDLE_BODY
@@ -251,7 +253,27 @@ def test_fields_are_read_when_they_are_asked_for_and_once(monkeypatch: pytest.Mo
     assert repr(got.headers)
     assert asked == []
     assert (got.header(b"a"), got.header(b"host"), got.header(b"c")) == (b"b", b"x", None)
+    assert asked == []
+    assert [list(got.headers), list(got.headers)] == [[(b"host", b"x"), (b"a", b"b")]] * 2
     assert asked == [HOST + b"A: b\r\n"]
+
+
+NAMES = st.sampled_from([b"a", b"ab", b"b", b"host", b"x-a", b"content-type", b"c"])
+
+
+@given(
+    st.lists(st.tuples(NAMES, st.booleans(), st.from_regex(rb"[ \t]*[!-~: \x80-\xff]{0,9}[ \t]*", fullmatch=True))),
+    NAMES,
+)
+@example([(b"x-a", False, b"a: 1"), (b"a", False, b"2")], b"a")
+@example([(b"b", False, b"content-type:"), (b"content-type", True, b"\tx ")], b"content-type")
+def test_a_field_that_is_looked_for_alone_is_what_all_of_them_say(fields: list[tuple[bytes, bool, bytes]], name: bytes):
+    lines = b"".join((key.upper() if upper else key) + b":" + value + b"\r\n" for key, upper, value in fields)
+    plain = Request("GET", "/", headers=split_fields(lines)).header(name)
+    headers = LazyFields(lines)
+    assert Request("GET", "/", headers=headers).header(name) == plain
+    assert tuple(headers) == split_fields(lines)
+    assert Request("GET", "/", headers=headers).header(name) == plain
 
 
 def test_fields_are_a_sequence_equal_to_what_the_strict_look_gives():
