@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rawbot.aio.app import App
+from rawbot.aio.watching.version import read_version
 from rawbot.onebot.gateway import HOLD, Gateway
 from rawbot.onebot.messages import Account
 from rawbot.onebot.settings import HTTP, Connection, WebSocket
@@ -35,7 +36,7 @@ class OneBotGateway(OneBot):
         connections: Iterable[Connection | V11Connection] = (),
         bots: Sequence[Account] = (),
         impl: str = "rawbot",
-        version: str = "1",
+        version: str | None = None,
         heartbeat: int = 0,
         hold: float = HOLD,
         names: Mapping[str, str] | None = None,
@@ -45,7 +46,7 @@ class OneBotGateway(OneBot):
         super().__init__(
             impl,
             platform=impl,
-            version=version,
+            version=version or read_version(),
             bots=bots,
             connections=connections,
             heartbeat=heartbeat,

@@ -52,7 +52,7 @@ class OneBotEndpoint(Endpoint):
         if http is None and websocket is None:
             raise ConfigError("an endpoint of OneBot is for HTTP, for WebSockets, or for both")
         if websocket is not None:
-            require("OneBot's WebSockets")
+            require("a WebSocket of OneBot's")
         self.implementation = implementation
         self.handlers = implementation.handlers
         self.methods = tuple(method for method, one in (("POST", http), ("GET", websocket)) if one is not None)

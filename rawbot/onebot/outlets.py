@@ -59,7 +59,7 @@ class Outlets(Service):
         connections = list(connections)
         reverse = [settings for settings in connections if isinstance(settings, WebSocketReverse)]
         if reverse:
-            require("OneBot's reverse WebSockets")
+            require("a reverse WebSocket of OneBot's")
         self.dials = [ReverseWebSocket(implementation, settings) for settings in reverse]
         self.webhooks = [
             Webhook(implementation, settings, self._dispatch, complain=complain)

@@ -53,7 +53,7 @@ class V11Endpoint(Endpoint):
         if http is not None:
             ways.append(partial(self._receive_action, faces.face_for(http), Authorization(http.access_token)))
         if websocket is not None:
-            require("OneBot's WebSockets")
+            require("a WebSocket of OneBot's")
             authorization = Authorization(websocket.access_token)
             ways.append(partial(self._open, faces.face_for(websocket), authorization, websocket))
         if not ways:

@@ -130,7 +130,7 @@ class V11Outlets(Outlets):
         connections = list(connections)
         reverse = [settings for settings in connections if isinstance(settings, V11WebSocketReverse)]
         if reverse:
-            require("OneBot's reverse WebSockets")
+            require("a reverse WebSocket of OneBot's")
         self._faces = faces
         self.dials = [
             V11ReverseWebSocket(faces, settings, url, role, self._dispatch)
