@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 
-from benchmarks import abuse, callback, crypto, flat, onebot, plot, vk, wecom
+from benchmarks import abuse, callback, crypto, flat, onebot, plot, wecom
 from benchmarks.arguments import Options, parse, parse_plot
 from benchmarks.bounds import judge_callback, judge_crypto
 from benchmarks.measuring import Failed, Progress
-from benchmarks.peers import Platform
 from benchmarks.progress import on_terminal
 from benchmarks.record import (
     Result,
@@ -62,16 +61,11 @@ def _race(scenario: str, options: Options, rounds: int, seconds: float, progress
     return report(run, rounds=rounds, earlier=options.earlier.get(scenario))
 
 
-def _on_platform(platform: Platform, module: ModuleType, summary: str) -> Benchmark:
-    """Return a benchmark of all that a platform sends, named as the platform is."""
-
-    def run(options: Options, rounds: int, seconds: float, progress: Progress) -> Result:
-        connections = options.connections or module.CONNECTIONS
-        chosen = options.chosen[platform]
-        runs = module.race(chosen, connections=connections, rounds=rounds, seconds=seconds, progress=progress)
-        return report_stages(platform, runs, rounds=rounds)
-
-    return Benchmark(summary, module.ROUNDS, module.SECONDS, run, _own_faults)
+def _race_onebot(options: Options, rounds: int, seconds: float, progress: Progress) -> Result:
+    connections = options.connections or onebot.CONNECTIONS
+    chosen = options.chosen["onebot"]
+    runs = onebot.race(chosen, connections=connections, rounds=rounds, seconds=seconds, progress=progress)
+    return report_stages("onebot", runs, rounds=rounds)
 
 
 def _among_peers(scenario: str, summary: str) -> Benchmark:
@@ -83,10 +77,13 @@ BENCHMARKS: dict[str, Benchmark] = {
     "callback": _alone(callback, "one connection in memory, beside h11 alone", judge_callback),
     "wecom-new": _among_peers("wecom-new", "servers over sockets, beside peers and limits: new messages"),
     "wecom-poll": _among_peers("wecom-poll", "the same: polls of open streams"),
-    "onebot": _on_platform(
-        "onebot", onebot, "actions of OneBot 12 over HTTP and WebSocket, beside pylibob and aiohttp"
+    "onebot": Benchmark(
+        "actions of OneBot 12 over HTTP and WebSocket, beside pylibob and aiohttp",
+        onebot.ROUNDS,
+        onebot.SECONDS,
+        _race_onebot,
+        _own_faults,
     ),
-    "vk": _on_platform("vk", vk, "new messages by VK's Callback API, beside vkflow and aiohttp"),
     "flat": _alone(flat, "200,000 streams and 10,000 connections: CPU, pauses, memory"),
     "abuse": _alone(abuse, "everything that clients do wrong, beside normal traffic"),
 }

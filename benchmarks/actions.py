@@ -16,7 +16,7 @@ from benchmarks.generators.links import mask_frame
 from benchmarks.generators.load import Check, Way
 from benchmarks.measuring import Failed
 from benchmarks.peers.table import Role
-from benchmarks.pools import MOST, MOST_NEW, SAMPLE
+from benchmarks.pools import MOST, SAMPLE
 
 ECHO_TEXT, GET_STATUS = "echo_text", "get_status"
 PLATFORM, USER_ID = "bench", "1"
@@ -33,6 +33,8 @@ _HEAD = (
     b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: OneBot/12\r\nAccept: */*\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 )
+_MOST_NEW = 3_000
+"""Requests in a turn with a connection each: their ports are not free again at once."""
 
 
 class Action(NamedTuple):
@@ -49,7 +51,7 @@ class Actions:
     def __init__(self, action: str, way: Way) -> None:
         self.way: Final[Way] = way
         self.check: Final[Check] = check_frames if way == "websocket" else check_responses
-        self.most: Final = MOST_NEW if way == "new" else MOST
+        self.most: Final = _MOST_NEW if way == "new" else MOST
         self.size = 0.0
         self._action = action
         self._make = _MAKERS[action]
@@ -67,9 +69,6 @@ class Actions:
         answers = ask(port, self._made[:SAMPLE], way=self.way, check=self.check)
         self.size = sum(map(len, answers)) / len(answers)
         return self._made[SAMPLE : SAMPLE + count]
-
-    def conclude(self, port: int) -> None:
-        """Leave it at the answers: they tell what was done."""
 
     def _next(self) -> Action:
         number = next(self._numbers)

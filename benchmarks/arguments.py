@@ -13,8 +13,6 @@ from benchmarks.peers import BY_PLATFORM, Platform
 from benchmarks.record import Record, read_records
 
 _PEERS = tuple(dict.fromkeys(name for peers in BY_PLATFORM.values() for name in peers))
-_OF_BUILTIN: tuple[Platform, ...] = ("onebot", "vk")
-"""Benchmarks whose every answer is looked into; each is named as its platform is."""
 _MOST_CONNECTIONS = 1000
 _EPILOG = """
 examples:
@@ -22,7 +20,6 @@ examples:
   python -m benchmarks wecom-new --python python3.13 --json today.jsonl --plot plots
   python -m benchmarks wecom-poll --compare yesterday.jsonl
   python -m benchmarks onebot --interpreter pylibob=/opt/pylibob/bin/python
-  python -m benchmarks vk --interpreter vkflow=/opt/vkflow/bin/python
   python -m benchmarks plot today.jsonl --to plots
 """
 
@@ -53,8 +50,8 @@ def parse(arguments: Sequence[str] | None, summaries: Mapping[str, str]) -> Opti
         parser.error("--rounds must be at least 1")
     if said.seconds is not None and not 0 < said.seconds < float("inf"):
         parser.error("--seconds must be above 0")
-    if said.generator == "wrk" and said.benchmark in _OF_BUILTIN:
-        parser.error(f"{said.benchmark} has the built-in generator alone: wrk looks into no answer")
+    if said.generator == "wrk" and said.benchmark == "onebot":
+        parser.error("onebot has the built-in generator alone: wrk speaks no WebSocket")
     if said.generator == "wrk" and not shutil.which("wrk"):
         parser.error("wrk is not installed: apt-get install wrk, or --generator builtin")
     try:
@@ -106,7 +103,7 @@ def _make_parser(summaries: Mapping[str, str]) -> argparse.ArgumentParser:
 
 def _add_servers(parser: argparse.ArgumentParser) -> None:
     known = (f"for {platform} {', '.join(peers)}" for platform, peers in BY_PLATFORM.items())
-    group = parser.add_argument_group("servers over sockets (wecom-new, wecom-poll, onebot, vk)")
+    group = parser.add_argument_group("servers over sockets (wecom-new, wecom-poll, onebot)")
     group.add_argument(
         "--connections", type=_connections, metavar="N,…", help="at a time (default: 1,64; for onebot 1,16,64)"
     )
@@ -126,7 +123,7 @@ def _add_servers(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--generator", choices=GENERATORS, default=GENERATORS[0],
-        help="what makes the load (default: builtin; onebot and vk have no other)",
+        help="what makes the load (default: builtin; onebot has no other)",
     )  # fmt: skip
     group.add_argument("--plot", type=Path, metavar="DIR", help="draw what was found for WeCom, as SVG and PNG")
     group.add_argument(
@@ -138,7 +135,7 @@ def _platforms(benchmark: str | None) -> tuple[Platform, ...]:
     """Return whose servers a benchmark is about; all take part when all are run."""
     if benchmark is None:
         return tuple(BY_PLATFORM)
-    return tuple(platform for platform in _OF_BUILTIN if platform == benchmark) or ("wecom",)
+    return ("onebot",) if benchmark == "onebot" else ("wecom",)
 
 
 def _connections(text: str) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """What must hold, judged in the run that measured it: a bound that is missed makes the exit status 1.
 
 A peer is judged as its users have it, with an AES object per message, but without an access log; what the same ratio is
-beside cached ciphers, or with the log that a peer writes by itself, or without one that it only makes, is told with it.
+beside cached ciphers, or with the log that a peer writes by itself, is told with it.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,6 @@ COMPILED = "compiled"
 REQUIRED = frozenset({"granian", "blacksheep"})
 """Without these two, who is the best compiled peer cannot be told."""
 
-_KINDS = ("run", "quiet")
-"""Of a peer, those that are told beside it."""
 _FRESH = ("fresh", "own", "")
 _TITLES = {"langbot": "LangBot's client", COMPILED: "the best compiled peer", "constant": "the constant answer"}
 
@@ -50,7 +48,6 @@ BOUNDS = (
     Bound("wecom-poll", "rawbot", COMPILED, 0.5),
     Bound("onebot-http", "rawbot", "pylibob", 0.333),
     Bound("onebot-ws", "rawbot", "pylibob", 0.333),
-    Bound("vk-callback", "rawbot", "vkflow", 0.25),
 )
 
 
@@ -90,8 +87,7 @@ def _judge(bound: Bound, table: Table) -> Verdict:
     ratio = ours.cpu / theirs.cpu
     met = ratio.median <= bound.most
     told = f"at most {bound.most:<5} {'met' if met else 'missed':8}{ratio.format():20}"
-    kinds = (table.get(f"{bound.theirs}-{kind}") for kind in _KINDS)
-    other = _find(bound, table, ("cached",)) or next(filter(None, kinds), None)
+    other = _find(bound, table, ("cached",)) or table.get(f"{bound.theirs}-run")
     beside = f"; {(ours.cpu / other.cpu).median:.2f} of {other.name}" if other else ""
     return Verdict(bound, met, ratio, f"{told}of {theirs.name}{beside}")
 

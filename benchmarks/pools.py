@@ -22,8 +22,6 @@ STREAMS = 256
 
 MOST = 50_000
 """Requests in a turn."""
-MOST_NEW = 3_000
-"""Requests in a turn with a connection each: their ports are not free again at once."""
 
 _TILL_SAID = 0.1
 """Seconds for handlers to say what they have to say before their streams are polled."""
@@ -40,9 +38,6 @@ class Pool(Protocol):
 
         By its role it is known whether a contender can answer rightly at all. Raises `Failed`.
         """
-
-    def conclude(self, port: int) -> None:
-        """Look at what the load has left behind on the server, which has answered all of it. Raises `Failed`."""
 
     @property
     def size(self) -> float:
@@ -67,9 +62,6 @@ class KeptConnections:
     way: Way = "kept"
     check: Check | None = None
     most = MOST
-
-    def conclude(self, port: int) -> None:
-        """Leave it at the answers."""
 
 
 class Messages(KeptConnections):

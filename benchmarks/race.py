@@ -22,6 +22,7 @@ from benchmarks.record import usable_cores
 from benchmarks.servers import Server, serving
 from benchmarks.tables import CPU, LOAD_CPU, MEMORY, P50, P99, RATE, count_connections
 
+Entrant = tuple[Contender, Server]
 Step = Callable[[str], None]
 """Is told what begins, about as long as what began before."""
 
@@ -41,27 +42,6 @@ class Stage(NamedTuple):
     connections: Sequence[int]
 
 
-class Memory(NamedTuple):
-    """Resident bytes of a server: when it had just started, and when all was over; the requests between."""
-
-    before: int
-    after: int
-    requests: int
-    """Those under load and to warm up; the samples are left out."""
-
-
-@dataclass(slots=True)
-class Entrant:
-    """A contender, and its server that is up."""
-
-    contender: Contender
-    server: Server
-    held: int = 0
-    """Resident bytes when it had just started."""
-    asked: int = 0
-    """Requests that it has answered since, the samples left out."""
-
-
 @dataclass(slots=True)
 class Run:
     """What a run has come to in one scenario."""
@@ -75,8 +55,6 @@ class Run:
     failures: dict[str, str] = field(default_factory=dict)
     """What is wrong with those who were not measured to the end."""
     interrupted: bool = False
-    memory: dict[str, Memory] = field(default_factory=dict)
-    """What was held by those who were measured to the end."""
 
 
 class Race:
@@ -115,7 +93,7 @@ class Race:
             except Failed as failure:
                 self._give_up(name, str(failure))
                 continue
-            most = _MOST_HELD if self._servers[name].contender.peer.role == "langbot" else self._pool.most
+            most = _MOST_HELD if self._servers[name][0].peer.role == "langbot" else self._pool.most
             count = fitting(seconds, 1e6 / rate, least=max(_LEAST, 2 * connections), most=most)
             turns[name] = partial(self._take_turn, name, connections, count)
         return turns
@@ -125,18 +103,16 @@ class Race:
         del self._servers[name]
 
     def _take_turn(self, name: str, connections: int, count: int) -> Figures:
-        entrant, pool = self._servers[name], self._pool
-        server = entrant.server
+        contender, server = self._servers[name]
+        pool = self._pool
         try:
-            requests = pool.take(server.port, count, entrant.contender.peer.role)
+            requests = pool.take(server.port, count, contender.peer.role)
             load = Load(server.port, requests, connections, pool.way, pool.check)
             outcome = self._generator.carry_out(load, server.cpu_ns)
-            pool.conclude(server.port)
         except Failed as failure:
             raise Failed(f"{failure}{server.last_words()}") from None
         if abs(outcome.size / pool.size - 1) > _DEVIATION:
             raise Failed(f"answers of {outcome.size:.0f} bytes under load, of {pool.size:.0f} otherwise")
-        entrant.asked += count
         return {
             CPU: outcome.server_ns / count / 1e3,
             RATE: count / outcome.elapsed,
@@ -161,11 +137,7 @@ def race(
     with contextlib.ExitStack() as processes:
         load = processes.enter_context(generating(generator, second))
         failures: dict[str, str] = {}
-        memory: dict[str, Memory] = {}
-        runs = [
-            Run(stage.scenario, load.title, first is not None, chosen, failures=failures, memory=memory)
-            for stage in stages
-        ]
+        runs = [Run(stage.scenario, load.title, first is not None, chosen, failures=failures) for stage in stages]
         share = seconds / len(contests) / rounds / max(len(chosen.contenders), 1)
         meter = Meter((len(contests) * (rounds + 1) + 1) * len(chosen.contenders), progress)
         try:
@@ -178,8 +150,6 @@ def race(
             for run in runs:
                 run.interrupted = True
             progress("ending all servers")
-        else:
-            memory |= {name: Memory(each.held, each.server.memory(), each.asked) for name, each in servers.items()}
     return runs
 
 
@@ -194,21 +164,20 @@ def _start(
     starting: dict[str, Entrant] = {}
     for contender in chosen.contenders:
         try:
-            starting[contender.name] = Entrant(contender, processes.enter_context(serving(contender, core)))
+            starting[contender.name] = contender, processes.enter_context(serving(contender, core))
         except Failed as failure:
             failures[contender.name] = str(failure)
     processes.callback(_ask_all_to_end, starting)
-    for name, entrant in starting.items():
+    for name, (_, server) in starting.items():
         step(f"starting {name}")
         try:
-            entrant.server.wait_until_listening()
-            entrant.held = entrant.server.memory()
+            server.wait_until_listening()
         except Failed as failure:
             failures[name] = str(failure)
-    return {name: entrant for name, entrant in starting.items() if name not in failures}
+    return {name: pair for name, pair in starting.items() if name not in failures}
 
 
 def _ask_all_to_end(entrants: Mapping[str, Entrant]) -> None:
     """Begin the end of all of them, since each may take its time."""
-    for entrant in entrants.values():
-        entrant.server.ask_to_end()
+    for _, server in entrants.values():
+        server.ask_to_end()

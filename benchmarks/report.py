@@ -56,8 +56,7 @@ def _conclude(
     contenders = run.chosen.contenders
     versions = {package: version for each in contenders for package, version in each.versions.items()}
     pythons = {each.name: each.interpreter.python for each in contenders}
-    lines += [*_memory_lines(run), *_absent_lines(run)]
-    lines += ["", f"Python {', '.join(sorted({*pythons.values()}))}; " + _join(versions)]
+    lines += [*_absent_lines(run), "", f"Python {', '.join(sorted({*pythons.values()}))}; " + _join(versions)]
     faults = [f"{name} cannot be measured" for name in run.failures]
     faults += [f"missed: {title}" for title, verdict in verdicts.items() if verdict.met is False]
     figures: dict[str, object] = {
@@ -69,7 +68,6 @@ def _conclude(
         "failures": run.failures,
         "skipped": run.chosen.skipped,
         "interrupted": run.interrupted,
-        "memory": {name: held._asdict() for name, held in run.memory.items()},
     }
     return Result(name, lines, figures, tuple(faults), versions=versions, interrupted=run.interrupted)
 
@@ -124,16 +122,6 @@ def _row_line(row: Row, ours: Row | None) -> str:
     widths = {RATE: 25, P50: 24, P99: 28}
     cells += [f"{row.series[figure].format(',.0f'):{width}}" for figure, width in widths.items()]
     return "".join([*cells, f"{row.series[MEMORY].rounds[-1]:.1f}"])
-
-
-def _memory_lines(run: Run) -> list[str]:
-    """Tell what each server held; the tables have it turn by turn."""
-    if not run.memory:
-        return []
-    lines = ["", "resident MB: when it had started, when all was over, and the requests between"]
-    for name, held in run.memory.items():
-        lines.append(f"{name:{_NAME}}{held.before / 1e6:<10.1f}{held.after / 1e6:<10.1f}{held.requests:,}")
-    return lines
 
 
 def _absent_lines(run: Run) -> list[str]:

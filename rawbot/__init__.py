@@ -63,16 +63,6 @@ if TYPE_CHECKING:
     from rawbot.onebot.v11.settings import V11HTTP, V11HTTPPost, V11WebSocket, V11WebSocketReverse
     from rawbot.onebot_gateway import OneBotGateway
     from rawbot.onebot_server import OneBot
-    from rawbot.stores.journal import SqliteJournal
-    from rawbot.vk.api import VKApi
-    from rawbot.vk.endpoint import VKEndpoint
-    from rawbot.vk.errors import VKError
-    from rawbot.vk.group_longpoll import GroupLongPoll
-    from rawbot.vk.objects import VKMessage
-    from rawbot.vk.replies import VKReply
-    from rawbot.vk.server_watch import ServerWatch
-    from rawbot.vk.settings import VKGroup
-    from rawbot.vk.user_longpoll import UserLongPoll
 
 __version__ = "0.4.0"
 
@@ -84,16 +74,6 @@ _LATER = {
     "rawbot.onebot.v11.settings": ("V11HTTP", "V11HTTPPost", "V11WebSocket", "V11WebSocketReverse"),
     "rawbot.onebot_gateway": ("OneBotGateway",),
     "rawbot.onebot_server": ("OneBot",),
-    "rawbot.stores.journal": ("SqliteJournal",),
-    "rawbot.vk.api": ("VKApi",),
-    "rawbot.vk.endpoint": ("VKEndpoint",),
-    "rawbot.vk.errors": ("VKError",),
-    "rawbot.vk.group_longpoll": ("GroupLongPoll",),
-    "rawbot.vk.objects": ("VKMessage",),
-    "rawbot.vk.replies": ("VKReply",),
-    "rawbot.vk.server_watch": ("ServerWatch",),
-    "rawbot.vk.settings": ("VKGroup",),
-    "rawbot.vk.user_longpoll": ("UserLongPoll",),
 }
 """What is loaded when it is first asked for, by module: the same as above."""
 
@@ -120,7 +100,6 @@ __all__ = [
     "Figure",
     "FileRegion",
     "Files",
-    "GroupLongPoll",
     "HTTPWebhook",
     "LimitError",
     "Limits",
@@ -145,22 +124,13 @@ __all__ = [
     "Response",
     "Segment",
     "Server",
-    "ServerWatch",
-    "SqliteJournal",
     "StateError",
     "Stream",
     "Timeouts",
     "Upgrade",
-    "UserLongPoll",
     "V11HTTPPost",
     "V11WebSocket",
     "V11WebSocketReverse",
-    "VKApi",
-    "VKEndpoint",
-    "VKError",
-    "VKGroup",
-    "VKMessage",
-    "VKReply",
     "WeComEndpoint",
     "WeComTexts",
     "WebSocket",

@@ -40,10 +40,6 @@ if TYPE_CHECKING:
 TOKEN = "RAWBOT_WECOM_TOKEN"  # noqa: S105 - the name of a variable
 KEY = "RAWBOT_WECOM_ENCODING_AES_KEY"
 RECEIVE_ID = "RAWBOT_WECOM_RECEIVE_ID"
-VK_GROUP_ID = "RAWBOT_VK_GROUP_ID"
-VK_SECRET = "RAWBOT_VK_SECRET"  # noqa: S105 - the name of a variable
-VK_CONFIRMATION = "RAWBOT_VK_CONFIRMATION"
-VK_TOKEN = "RAWBOT_VK_TOKEN"  # noqa: S105 - the name of a variable
 LOOPBACK = "RAWBOT_DEMO_LOOPBACK"
 
 GIVE_UP_AFTER = 10.0
@@ -78,15 +74,13 @@ def build_parser() -> argparse.ArgumentParser:
     loopback.set_defaults(command=_onebot)
 
     simulate = commands.add_parser("simulate", help="be the platform and talk to a bot server")
-    platforms = simulate.add_subparsers(metavar="PLATFORM", required=True)
-    wecom = platforms.add_parser("wecom", help="企业微信 AI bot")
+    wecom = simulate.add_subparsers(metavar="PLATFORM", required=True).add_parser("wecom", help="企业微信 AI bot")
     wecom.add_argument("url", metavar="URL", help="the bot's callback URL")
     _add_credentials(wecom)
     wecom.add_argument("--text", action="append", help="what the user says; may be given several times")
     wecom.add_argument("--chat", help="say it in the group with this id")
     wecom.add_argument("--interval", type=float, default=1.0, help="seconds between two polls (default 1)")
     wecom.set_defaults(command=_simulate)
-    _add_vk_options(platforms.add_parser("vk", help="VK community bot"))
 
     doctor = commands.add_parser("doctor", help="say which step of a captured request fails, and why")
     wecom = doctor.add_subparsers(metavar="PLATFORM", required=True).add_parser("wecom", help="企业微信 AI bot")
@@ -149,22 +143,6 @@ def _add_onebot_options(parser: argparse.ArgumentParser) -> None:
     )
     v11.add_argument("--v11-post", action="append", default=[], metavar="URL", help="post events there (repeatable)")
     v11.add_argument("--v11-secret", metavar="SECRET", help="what posted events are signed with")
-
-
-def _add_vk_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", metavar="URL", help="the bot's callback URL")
-    parser.add_argument("--group-id", type=int, default=os.environ.get(VK_GROUP_ID), help=f"default: ${VK_GROUP_ID}")
-    parser.add_argument("--secret", default=os.environ.get(VK_SECRET, ""), help=f"default: ${VK_SECRET}, or none")
-    parser.add_argument(
-        "--confirmation",
-        default=os.environ.get(VK_CONFIRMATION),
-        help=f"what the bot has to confirm its URL with (default: ${VK_CONFIRMATION}, or it is not asked)",
-    )
-    parser.add_argument("--token", default=os.environ.get(VK_TOKEN), help=f"default: ${VK_TOKEN}, or any will do")
-    parser.add_argument("--text", action="append", help="what the user says; may be given several times")
-    parser.add_argument("--peer", type=int, default=1, help="id of the user, or of a chat (above 2000000000)")
-    parser.add_argument("--api-port", type=int, default=8081, help="port of the API, 0 for a free one (default 8081)")
-    parser.set_defaults(command=_simulate_vk)
 
 
 def _add_credentials(parser: argparse.ArgumentParser) -> None:
@@ -336,14 +314,6 @@ async def _await_rest(platform: "WeComPlatform", conversation: "Conversation") -
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REST_WITHIN):
             await platform.wait_active(conversation)
-
-
-def _simulate_vk(options: argparse.Namespace) -> int:
-    from rawbot.simulating_vk import simulate_vk  # noqa: PLC0415 - see the top
-
-    if not options.group_id or options.group_id < 1:
-        raise ConfigError(f"give --group-id, a positive integer, or set {VK_GROUP_ID}")
-    return asyncio.run(simulate_vk(options, Transcript()))
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -50,11 +50,6 @@ class Transcript:
         text = markdown.get("content", "") if isinstance(markdown, dict) else "[card]"
         self._print(f"{'+ message':>12} │ {_tail(text)} ({len(text.encode()):,} bytes)", "bot")
 
-    def message(self, at: float, text: str, extra: str = "") -> None:
-        """Print what the bot has said, with the seconds since it was spoken to."""
-        size = f" ({len(text):,} characters)" if len(text) > _SHOWN else ""
-        self._print(f"{_time(at):>12} │ {_tail(text)}{size}{extra}", "bot")
-
     def verdict(self, text: str, *, good: bool) -> None:
         """Print whether it was right."""
         self._print(f"{'✔' if good else '✘':>12} │ {text}", "good" if good else "bad")

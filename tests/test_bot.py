@@ -116,13 +116,3 @@ def test_a_setting_that_cannot_work_is_refused_by_name_when_the_bot_is_made(sett
 def test_every_policy_may_be_chosen_and_nobody_has_to_wait(policy: Policy):
     bot = Bot(policy=policy, max_waiting=0)
     assert (bot.policy, bot.max_waiting) == (policy, 0)
-
-
-def test_a_bot_tells_which_kinds_it_has_handlers_for():
-    bot = Bot()
-    assert bot.kinds == frozenset()
-    bot.on_message(lambda _event, _reply: None)
-    bot.on_event("group_join", "enter_chat")(lambda _event, _reply: None)
-    assert bot.kinds == {"message", "group_join", "enter_chat"}
-    bot.on_event()(lambda _event, _reply: None)
-    assert bot.kinds is None

@@ -18,16 +18,8 @@ LAYER_0 = ("errors",)
 LAYER_1 = ("media", "expiring", "lanes", "event", "exchange")
 BELOW = LAYER_0 + LAYER_1
 HALL = (*BELOW, "bot")
-CODECS = (
-    "wecom.crypto",
-    "wecom.envelope",
-    "wecom.messages",
-    "wecom.media",
-    "wecom.cards",
-    "vk.event_types",
-    "vk.peers",
-)
-PARTS_OF_CLI = ("demonstration", "serve_options", "serving", "simulating_vk", "targets", "terminal")
+CODECS = ("wecom.crypto", "wecom.envelope", "wecom.messages", "wecom.media", "wecom.cards")
+PARTS_OF_CLI = ("demonstration", "serve_options", "serving", "targets", "terminal")
 ASSEMBLIES = ("onebot_server", "onebot_gateway", "onebot_loopback")
 """A wing and the engine room put together."""
 PROGRAMS = ("demo", "demo_echo", "cli", "__main__", "supervisor", "reloader", *ASSEMBLIES, *PARTS_OF_CLI)

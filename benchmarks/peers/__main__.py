@@ -1,6 +1,6 @@
 """Serve until a signal.
 
-`python -m benchmarks.peers NAME PORT [--ciphers fresh|cached] [--loop asyncio|uvloop] [--platform wecom|onebot|vk]`
+`python -m benchmarks.peers NAME PORT [--ciphers fresh|cached] [--loop asyncio|uvloop] [--platform wecom|onebot]`
 """
 
 import argparse

@@ -6,7 +6,7 @@ Nothing is imported here but names, so that a missing package is no more than a 
 from dataclasses import dataclass
 from typing import Literal
 
-Platform = Literal["wecom", "onebot", "vk"]
+Platform = Literal["wecom", "onebot"]
 """What somebody is a server for."""
 
 Role = Literal["rawbot", "peer", "compiled", "limit", "langbot"]
@@ -19,8 +19,8 @@ Role = Literal["rawbot", "peer", "compiled", "limit", "langbot"]
 - `limit`: does less than the work, to show what a part of it costs at the least.
 """
 
-_EXTRAS = {"langbot": "langbot", "pylibob": "pylibob starlette==0.39.2", "vkflow": "vkflow"}
-"""What is not in our own extra: who wants other versions of what the others want, or is wanted for one comparison."""
+_EXTRAS = {"langbot": "langbot", "pylibob": "pylibob starlette==0.39.2"}
+"""What is not in our own extra, since it wants other versions of what the others want."""
 _PYLIBOB = ("pylibob", "starlette", "uvicorn", "httptools", "websockets")
 _BOTH = ("asyncio", "uvloop")
 _CHOICE = ("fresh", "cached")
@@ -84,8 +84,8 @@ def _limit(name: str, title: str, packages: tuple[str, ...] = ()) -> Peer:
     return Peer(name, title, packages, _BOTH, (), "limit", f"benchmarks.peers.limits:serve_{name}")
 
 
-def _of(platform: Platform, name: str, title: str, packages: tuple[str, ...], role: Role) -> Peer:
-    return Peer(name, title, packages, _BOTH, (), role, f"benchmarks.peers.{platform}_{name}:serve", platform)
+def _onebot(name: str, title: str, packages: tuple[str, ...], role: Role) -> Peer:
+    return Peer(name, title, packages, _BOTH, (), role, f"benchmarks.peers.onebot_{name}:serve", "onebot")
 
 
 _PYLIBOB_RUN = Peer(
@@ -99,17 +99,6 @@ _PYLIBOB_RUN = Peer(
     "onebot",
 )
 
-_VKFLOW = ("vkflow", "aiohttp", "loguru")
-_VKFLOW_QUIET = Peer(
-    "vkflow-quiet",
-    "vkflow without its log",
-    _VKFLOW,
-    ("asyncio",),
-    (),
-    "compiled",
-    "benchmarks.peers.vk_vkflow:serve_without_log",
-    "vk",
-)
 
 _ALL = (
     Peer("rawbot", "rawbot", (), _BOTH, ("cached",), "rawbot", "benchmarks.peers.on_rawbot:serve"),
@@ -136,17 +125,10 @@ _ALL = (
 )
 
 _ONEBOT = (
-    _of("onebot", "rawbot", "rawbot", (), "rawbot"),
-    _of("onebot", "pylibob", "pylibob", _PYLIBOB, "compiled"),
+    _onebot("rawbot", "rawbot", (), "rawbot"),
+    _onebot("pylibob", "pylibob", _PYLIBOB, "compiled"),
     _PYLIBOB_RUN,
-    _of("onebot", "aiohttp", "aiohttp, the least that answers", ("aiohttp", "orjson"), "compiled"),
-)
-
-_VK = (
-    _of("vk", "rawbot", "rawbot", (), "rawbot"),
-    _of("vk", "vkflow", "vkflow", _VKFLOW, "compiled"),
-    _VKFLOW_QUIET,
-    _of("vk", "aiohttp", "aiohttp, a bare handler", ("aiohttp",), "compiled"),
+    _onebot("aiohttp", "aiohttp, the least that answers", ("aiohttp", "orjson"), "compiled"),
 )
 
 PEERS: dict[str, Peer] = {peer.name: peer for peer in _ALL}
@@ -155,7 +137,4 @@ PEERS: dict[str, Peer] = {peer.name: peer for peer in _ALL}
 ONEBOT_PEERS: dict[str, Peer] = {peer.name: peer for peer in _ONEBOT}
 """All who serve OneBot 12, in the same way."""
 
-VK_PEERS: dict[str, Peer] = {peer.name: peer for peer in _VK}
-"""All who take VK's events, in the same way."""
-
-BY_PLATFORM: dict[Platform, dict[str, Peer]] = {"wecom": PEERS, "onebot": ONEBOT_PEERS, "vk": VK_PEERS}
+BY_PLATFORM: dict[Platform, dict[str, Peer]] = {"wecom": PEERS, "onebot": ONEBOT_PEERS}

@@ -43,7 +43,7 @@ def make_table(make_row: Callable[..., Row]) -> Callable[..., Table]:
 class Handler(StreamRequestHandler):
     def handle(self) -> None:
         while head := b"".join(takewhile(lambda line: line.strip(), self.rfile)):
-            length = int(head.partition(b"Content-Length: ")[2].partition(b"\r")[0] or 0)
+            length = int(head.partition(b"Content-Length: ")[2].partition(b"\r")[0])
             answer = self.server.answer(head, self.rfile.read(length))
             if answer is None:
                 return

@@ -9,7 +9,7 @@ from benchmarks.arguments import Options, parse, parse_plot
 from benchmarks.peers import Platform
 from benchmarks.record import Result, encode_record
 
-SUMMARIES = {"crypto": "ciphers", "wecom-new": "messages", "onebot": "actions", "vk": "events"}
+SUMMARIES = {"crypto": "ciphers", "wecom-new": "messages", "onebot": "actions"}
 
 
 def names(options: Options, platform: Platform) -> set[str]:
@@ -39,7 +39,6 @@ def test_what_is_asked_for_is_understood(tmp_path: Path):
 
 def test_a_benchmark_has_the_peers_of_its_platform():
     assert parse(["onebot", "--peers", "aiohttp"], SUMMARIES).chosen.keys() == {"onebot"}
-    assert parse(["vk", "--peers", "vkflow"], SUMMARIES).chosen.keys() == {"vk"}
     assert parse(["crypto"], SUMMARIES).chosen.keys() == {"wecom"}
 
 
@@ -63,9 +62,7 @@ def test_a_name_that_one_platform_knows_is_right_when_all_are_run():
         (["--peers", "nobody"], "there is no peer 'nobody'"),
         (["onebot", "--peers", "granian"], "there are rawbot, pylibob"),
         (["wecom-new", "--peers", "pylibob"], "there is no peer 'pylibob'"),
-        (["onebot", "--generator", "wrk"], "onebot has the built-in generator alone"),
-        (["vk", "--generator", "wrk"], "vk has the built-in generator alone"),
-        (["vk", "--peers", "pylibob"], "there are rawbot, vkflow"),
+        (["onebot", "--generator", "wrk"], "the built-in generator alone"),
         (["--python", "/no/such/python"], "no Python that runs"),
         (["--interpreter", "nobody=/usr/bin/python3"], "NAME=EXE"),
         (["--interpreter", "aiohttp"], "NAME=EXE"),

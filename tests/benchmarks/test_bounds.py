@@ -84,14 +84,6 @@ def test_onebot_is_judged_on_both_ways_beside_pylibob_and_its_log_is_told(verdic
     assert verdicts("onebot-http-new", rawbot=20.0, pylibob=61.0) == {}
 
 
-def test_vk_is_judged_beside_vkflow_as_it_comes_and_what_it_costs_without_its_log_is_told(verdicts: Judge):
-    (found,) = verdicts("vk-callback", **{"rawbot": 20.0, "vkflow": 80.0, "vkflow-quiet": 50.0}).values()
-    assert (found.met, found.text.endswith("of vkflow; 0.40 of vkflow-quiet")) == (True, True)
-    (found,) = verdicts("vk-callback", rawbot=20.0, vkflow=79.0, vkflow_uvloop=100.0).values()
-    assert (found.met, found.text.endswith("of vkflow")) == (False, True)
-    assert verdicts("vk-callback-new", rawbot=20.0, vkflow=79.0) == {}
-
-
 def test_the_ratio_is_the_median_of_the_rounds(make_table: Callable[..., Table]):
     table = make_table(rawbot=(6, 7, 50), constant=(1, 1.25, 2))
     found = {verdict.bound.theirs: verdict for verdict in judge("wecom-new", {64: table})}

@@ -103,18 +103,6 @@ def test_pylibob_is_skipped_by_name_where_it_is_not_installed():
     assert all(line.endswith("pip install pylibob starlette==0.39.2") for line in missing)
 
 
-def test_vkflow_is_skipped_by_name_where_it_is_not_installed_and_its_kinds_share_an_interpreter(tmp_path: Path):
-    bare = tmp_path / "python"
-    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n', encoding="ascii")  # no site, no packages
-    bare.chmod(0o755)
-    chosen = choose_for(["vk"], ["vkflow+asyncio", "vkflow-quiet"], Interpreters(theirs={"vkflow": str(bare)}))["vk"]
-    assert names(chosen) == ["rawbot"]
-    assert chosen.skipped == [
-        f"{name}: vkflow, aiohttp, loguru not installed for {bare}: pip install vkflow"
-        for name in ("vkflow", "vkflow-quiet")
-    ]
-
-
 @pytest.mark.parametrize("path", ["/no/such/python", "/bin/false"])
 def test_what_is_no_python_is_refused(path: str):
     with pytest.raises(ValueError, match="no Python that runs"):

@@ -9,7 +9,7 @@ from benchmarks.contenders import Chosen, Contender, Interpreter
 from benchmarks.generators import HINT
 from benchmarks.measuring import Measured
 from benchmarks.peers import ONEBOT_PEERS, PEERS
-from benchmarks.race import Memory, Run
+from benchmarks.race import Run
 from benchmarks.record import Result, decode_record, encode_record
 from benchmarks.report import report, report_stages
 from benchmarks.tables import Row, decode_tables
@@ -122,17 +122,6 @@ def test_the_stages_of_a_race_are_told_one_after_another_and_judged_each(make_st
         ["onebot-ws,", "rawbot", "/", "pylibob", "at", "most", "0.333", "missed", "0.35"],
     ]
     assert "of pylibob; 0.17 of pylibob-run" in " ".join(told[0])
-
-
-def test_what_each_server_held_before_and_after_is_told_and_recorded(make_stages: Callable[..., list[Run]]):
-    runs = make_stages(onebot_http={"rawbot": 20.0, "aiohttp": 47.0})
-    assert "resident MB:" not in " ".join(report_stages("onebot", runs, rounds=1).lines)
-    runs[0].memory |= {"rawbot": Memory(30_000_000, 41_250_000, 123_456), "aiohttp": Memory(1, 2, 3)}
-    result = report_stages("onebot", runs, rounds=1)
-    at = next(number for number, line in enumerate(result.lines) if line.startswith("resident MB"))
-    assert result.lines[at + 1].split() == ["rawbot", "30.0", "41.2", "123,456"]
-    record = decode_record(encode_record(result, rounds=1, seconds=1.0))
-    assert record.figures["memory"]["aiohttp"] == {"before": 1, "after": 2, "requests": 3}
 
 
 def test_a_record_of_stages_has_a_table_for_each(make_stages: Callable[..., list[Run]]):

@@ -1,1 +1,0 @@
-"""The VK wing: community bots by the Callback API and Long Poll, users by Long Poll, and the API's methods."""
