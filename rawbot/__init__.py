@@ -1,7 +1,7 @@
 """rawbot: a low-level asyncio server for chat bots, without frameworks.
 
 The facade: what a program imports. Nobody inside of the package imports it. What not every program needs is loaded when
-it is first asked for: OneBot takes 1.2 MiB (CPython 3.11).
+it is first asked for: OneBot takes 2.9 MiB (CPython 3.11).
 """
 
 import importlib

@@ -245,7 +245,7 @@ def _check(one: Connection | V11Connection) -> Connection | V11Connection:
     if not isinstance(one, Connection | V11Connection):
         raise ConfigError(f"{type(one).__name__} is no connection: HTTP, HTTPWebhook, WebSocket, WebSocketReverse are")
     if isinstance(one, WebSocket | WebSocketReverse | V11WebSocket | V11WebSocketReverse):
-        require("OneBot's WebSockets")
+        require("a WebSocket of OneBot's")
     if isinstance(one, HTTPWebhook | V11HTTPPost) and find_spec("httpx") is None:
         raise MissingExtraError("client", "OneBot's webhook")
     for url in _urls_of(one):
